@@ -1,0 +1,1 @@
+"""What the services share: settings, time, the database, messages and the web shell."""

@@ -1,0 +1,157 @@
+"""A service's own database: its engine, its transactions and the one commit."""
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Constraint names that migrations can rely on; every service's metadata uses them."""
+
+
+def service_metadata() -> MetaData:
+    """A fresh registry of tables: each service has its own, so none can see another's."""
+    return MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class Database:
+    """Transactions on one service's database.
+
+    `committed` callbacks run after each commit that announced something, so that the relay needn't wait
+    for its next poll.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 5, application_name: str = "tournee") -> None:
+        self.url = url
+        self.engine: AsyncEngine = create_async_engine(
+            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            connect_args={"server_settings": {"application_name": application_name}},
+        )
+        self.on_commit: list[Callable[[], None]] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One unit of work: committed when the block ends, rolled back when it raises.
+
+        This is the only place in the code base that commits.
+        """
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+            await session.commit()
+        for callback in self.on_commit:
+            callback()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session for queries; whatever it changed is rolled back."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether `error` says that the database is away, so that trying again later may help."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, (OperationalError, InterfaceError)) or (
+        isinstance(error, DBAPIError) and error.orig is not None and error.orig.__cause__ is not None
+    ):
+        cause = error.orig.__cause__ if error.orig is not None else None
+        return cause is None or is_unavailable(cause)
+    return isinstance(
+        error,
+        (
+            ConnectionError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+            asyncpg.AdminShutdownError,
+            asyncpg.CrashShutdownError,
+            asyncpg.TooManyConnectionsError,
+            asyncpg.InterfaceError,
+        ),
+    )
+
+
+def database_name(instance: str, service: str) -> str:
+    """The database and role of `service` in `instance`: both carry the same name."""
+    return f"tournee_{instance.replace('-', '_')}_{service}"
+
+
+def service_url(server_url: str, instance: str, service: str, secret: str) -> str:
+    """Where `service` connects: its own database, as its own role."""
+    parts = urlsplit(server_url)
+    name = database_name(instance, service)
+    host = parts.netloc.rpartition("@")[2]
+    query = f"?{parts.query}" if parts.query else ""
+    return f"postgresql://{name}:{quote(_password(secret, name))}@{host}/{name}{query}"
+
+
+def _password(secret: str, role: str) -> str:
+    """A role's password follows from the instance's secret, so nothing else has to be kept."""
+    return hmac.new(secret.encode(), f"role:{role}".encode(), hashlib.sha256).hexdigest()
+
+
+_CLOCK = """
+create schema if not exists clock;
+create table if not exists clock.shift (only_row boolean primary key default true check (only_row),
+    by interval not null default '0');
+insert into clock.shift default values on conflict do nothing;
+create or replace function clock.decision_time() returns timestamptz language sql volatile
+    as 'select clock_timestamp() + (select by from clock.shift)';
+grant usage on schema clock to "{name}";
+grant select on clock.shift to "{name}";
+"""
+
+
+async def provision(server_url: str, instance: str, service: str, secret: str) -> str:
+    """Create the role and database of `service` if they are missing; returns its own URL.
+
+    The server's administrator owns the database, the extensions and the decision clock, so that the
+    service itself can't shift time; the service's role may create tables in it and connects to no other.
+    """
+    name = database_name(instance, service)
+    admin = await asyncpg.connect(server_url)
+    try:
+        password = _password(secret, name)
+        if not await admin.fetchval("select 1 from pg_roles where rolname = $1", name):
+            await admin.execute(f"create role \"{name}\" login password '{password}'")
+        else:
+            await admin.execute(f"alter role \"{name}\" login password '{password}'")
+        if not await admin.fetchval("select 1 from pg_database where datname = $1", name):
+            await admin.execute(f"create database \"{name}\" encoding 'UTF8' template template0")
+        await admin.execute(f'revoke all on database "{name}" from public')
+        await admin.execute(f'grant connect, create, temporary on database "{name}" to "{name}"')
+    finally:
+        await admin.close()
+    owner = await asyncpg.connect(_in_database(server_url, name))
+    try:
+        await owner.execute("create extension if not exists unaccent")
+        await owner.execute("create extension if not exists pg_trgm")
+        await owner.execute(f'grant usage, create on schema public to "{name}"')
+        await owner.execute(_CLOCK.format(name=name))
+    finally:
+        await owner.close()
+    return service_url(server_url, instance, service, secret)
+
+
+def _in_database(server_url: str, name: str) -> str:
+    parts = urlsplit(server_url)
+    return parts._replace(scheme="postgresql", path=f"/{name}").geturl()

@@ -1,0 +1,70 @@
+"""The bus that every service talks through; transports implement it, one contract suite proves them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from libs.messaging.topics import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One record of a topic.
+
+    `key` names the thing whose whole current state `value` is; `value` None is a tombstone: that thing
+    is gone. `partition_key` decides the partition, and order holds within a partition: everything about
+    one session shares its session's id. `headers` are short text attributes (the CloudEvents `ce_*`).
+    """
+
+    topic: Topic
+    key: str
+    value: bytes | None
+    partition_key: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as a consumer gets it, with the place it was read from."""
+
+    message: Message
+    partition: int
+    offset: int
+
+
+Handler = Callable[[Sequence[Received]], Awaitable[None]]
+
+
+class BusUnavailable(Exception):
+    """The broker can't be reached just now; the caller backs off and tries again."""
+
+
+class Bus(Protocol):
+    """A log per topic, kept by key, read by independent groups.
+
+    Delivery is at least once: a handler may see a message again after a crash, a lost lease or a
+    rebalance, and makes the effect once itself (see `inbox`).
+    """
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Append all of `messages`, durably, in their order within each partition, or raise."""
+
+    async def consume(
+        self, group: str, topics: Sequence[Topic], handler: Handler, stop: asyncio.Event
+    ) -> None:
+        """Feed `handler` batches of one partition each, in order, until `stop` is set.
+
+        Returning acknowledges the batch; raising redelivers it after a back-off. Partitions are shared
+        out among the members of `group`; a group that is new reads from the start. A broker that is
+        away makes this wait, not fail.
+        """
+
+    async def rewind(self, group: str, topics: Sequence[Topic]) -> None:
+        """Make `group` read `topics` again from the start: the current state of every key."""
+
+    async def lag(self, group: str, topics: Sequence[Topic]) -> int:
+        """How many messages of `topics` the group has not acknowledged yet."""
+
+    async def close(self) -> None:
+        """Let go of every connection; `consume` calls must have been stopped before."""
