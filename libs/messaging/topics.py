@@ -23,4 +23,6 @@ SESSION_ACCESS = Topic("session_access", writer="events", readers=("registration
 SEATS = Topic("seats", writer="registrations", readers=("events",))
 REGISTRATIONS = Topic("registrations", writer="registrations", readers=("notifications",))
 
-ALL: tuple[Topic, ...] = (SESSIONS, SESSION_ACCESS, SEATS, REGISTRATIONS)
+REACH = Topic("reach", writer="registrations", readers=("events",))
+
+ALL: tuple[Topic, ...] = (SESSIONS, SESSION_ACCESS, SEATS, REACH, REGISTRATIONS)

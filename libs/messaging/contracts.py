@@ -1,0 +1,255 @@
+"""What the messages say: one frozen model per stream, whose JSON Schemas are published and guarded."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, NaiveDatetime
+
+from libs.messaging import topics
+from libs.messaging.topics import Topic
+
+
+class Contract(BaseModel):
+    """A payload. Fields and vocabulary ids that a newer peer added are kept, not dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class VenueFacts(Contract):
+    """A place as the public may know it. `accessibility` holds ids such as `step_free`."""
+
+    id: UUID
+    name: str
+    street: str | None = None
+    municipality: str | None = None
+    province: str = "CA-QC"
+    postal_code: str | None = None
+    phone: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    accessibility: tuple[str, ...] = ()
+
+
+class SeatCounts(Contract):
+    """Seats per kind: in the room and on the video call."""
+
+    on_site: int = 0
+    online: int = 0
+
+
+class HeldSeats(Contract):
+    """Seats of one kind kept for one channel until they are released."""
+
+    seat_kind: str
+    channel: str
+    seats: int
+
+
+class Release(Contract):
+    """From `at` on, `seats` of those held for `channel` belong to everybody."""
+
+    at: AwareDatetime
+    seat_kind: str
+    channel: str
+    seats: int
+
+
+class WaitlistRule(Contract):
+    """`limit` None: anybody may wait. `offer_hours`: how long a freed seat is kept for one person."""
+
+    policy: str = "first_come"
+    offer_hours: float = 24
+    limit: int | None = None
+
+
+class SessionTimes(Contract):
+    """Local wall time and its IANA zone are what was decided; the UTC instants are derived from them."""
+
+    starts_at: NaiveDatetime
+    ends_at: NaiveDatetime
+    timezone: str
+    starts_at_utc: AwareDatetime
+    ends_at_utc: AwareDatetime
+
+
+class SessionState(SessionTimes):
+    """A session's public facts: an explicit allow-list, never a room link or a staff note."""
+
+    id: UUID
+    status: Literal["published", "held", "cancelled"]
+    title: str
+    description: str = ""
+    bring: str = ""
+    stream: str
+    kind: str = "workshop"
+    theme: str | None = None
+    level: str | None = None
+    language: str = "fr"
+    modality: str
+    delivered_by: str | None = None
+    region: str | None = None
+    tour_id: UUID | None = None
+    tour_title: str | None = None
+    venue: VenueFacts | None = None
+    capacity: SeatCounts
+    held_seats: tuple[HeldSeats, ...] = ()
+    releases: tuple[Release, ...] = ()
+    opens_at: AwareDatetime | None = None
+    closes_at: AwareDatetime | None = None
+    waitlist: WaitlistRule = WaitlistRule()
+    registration_modes: tuple[str, ...] = ("web", "phone", "desk")
+    on_shrink: Literal["keep", "ask_volunteers"] = "keep"
+    change_reason: str | None = None
+    cancel_reason: str | None = None
+    updated_at: AwareDatetime
+
+
+class SessionAccess(Contract):
+    """What only confirmed people and staff may know of a session. Private to the instance."""
+
+    session_id: UUID
+    online_url: str | None = None
+    staff_notes: str = ""
+
+
+class SeatsOfKind(Contract):
+    """`available`: free general seats that nobody eligible waits for. `held`: free seats of a channel."""
+
+    capacity: int
+    confirmed: int
+    offered: int
+    held: int
+    available: int
+    waitlisted: int
+
+
+class SeatsState(SeatsOfKind):
+    """A session's seats, in total and per seat kind. Public facts."""
+
+    session_id: UUID
+    by_kind: dict[str, SeatsOfKind]
+    updated_at: AwareDatetime
+
+
+class ReachState(Contract):
+    """How many live registrations of a session would be told of a change, by route.
+
+    Routes are `email`, `mobile`, `phone`, `postal`. Private to the instance: staff read it before they
+    move or cancel a session.
+    """
+
+    session_id: UUID
+    by_route: dict[str, int]
+    updated_at: AwareDatetime
+
+
+class ContactDetails(Contract):
+    """The ways to reach a person; at least one is set. Phones are E.164, or as given if unparsable."""
+
+    email: str | None = None
+    mobile: str | None = None
+    phone: str | None = None
+    postal: str | None = None
+
+
+class SessionFacts(SessionTimes):
+    """A session as a notice tells it, at the moment of the cause.
+
+    `online_url` is set for confirmed people of an online seat only. `url` is the public page.
+    """
+
+    id: UUID
+    title: str
+    status: str
+    stream: str = "public"
+    modality: str
+    language: str = "fr"
+    bring: str = ""
+    venue: VenueFacts | None = None
+    online_url: str | None = None
+    url: str
+    cancel_reason: str | None = None
+    change_reason: str | None = None
+
+
+class Alternative(SessionTimes):
+    """Another session that the person may like, as found at the moment of the cause."""
+
+    id: UUID
+    title: str
+    url: str
+    venue_name: str | None = None
+    municipality: str | None = None
+    available: int
+
+
+CauseName = Literal[
+    "confirmed",
+    "waitlisted",
+    "offered",
+    "offer_expired",
+    "declined",
+    "cancelled_by_person",
+    "cancelled_by_staff",
+    "session_changed",
+    "session_cancelled",
+    "reminder_7d",
+    "reminder_1d",
+    "restored",
+]
+
+
+class Cause(Contract):
+    """Why a person is told something, with the facts that the notice needs, as they were then.
+
+    One cause is (epoch, version, cause); the registration's own version rises with each. `status` and
+    `sequence` (iCalendar SEQUENCE) are the registration's after the change. `invited`: whether the
+    person holds a calendar invitation, so that a CANCEL goes to those alone.
+    """
+
+    epoch: int
+    version: int
+    cause: str
+    at: AwareDatetime
+    status: str
+    sequence: int
+    invited: bool = False
+    seat_kind: str = "on_site"
+    position: int | None = None
+    offer_expires_at: AwareDatetime | None = None
+    reason: str | None = None
+    session: SessionFacts
+    previous: SessionFacts | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+
+class RegistrationState(Contract):
+    """A registration with its contact data and the causes of its last 14 days. Private to the instance."""
+
+    id: UUID
+    session_id: UUID
+    status: str
+    channel: str
+    seat_kind: str
+    party_size: int = 1
+    name: str
+    language: str = "fr"
+    contact: ContactDetails
+    confirmation_number: str
+    generation: int
+    """Of the manage token: links with an older one are gone."""
+    uid: str
+    """The person's calendar entry (RFC 5545 UID)."""
+    sequence: int
+    created_at: datetime
+    causes: tuple[Cause, ...] = ()
+
+
+PAYLOADS: dict[Topic, type[Contract]] = {
+    topics.SESSIONS: SessionState,
+    topics.SESSION_ACCESS: SessionAccess,
+    topics.SEATS: SeatsState,
+    topics.REACH: ReachState,
+    topics.REGISTRATIONS: RegistrationState,
+}
