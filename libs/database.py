@@ -96,13 +96,15 @@ def database_name(instance: str, service: str) -> str:
     return f"tournee_{instance.replace('-', '_')}_{service}"
 
 
-def service_url(server_url: str, instance: str, service: str, secret: str) -> str:
-    """Where `service` connects: its own database, as its own role."""
+def service_url(
+    server_url: str, instance: str, service: str, secret: str, *, database: str | None = None
+) -> str:
+    """Where `service` connects as its own role: its own database, unless another is named."""
     parts = urlsplit(server_url)
     name = database_name(instance, service)
     host = parts.netloc.rpartition("@")[2]
     query = f"?{parts.query}" if parts.query else ""
-    return f"postgresql://{name}:{quote(_password(secret, name))}@{host}/{name}{query}"
+    return f"postgresql://{name}:{quote(_password(secret, name))}@{host}/{database or name}{query}"
 
 
 def _password(secret: str, role: str) -> str:
@@ -131,18 +133,12 @@ async def provision(server_url: str, instance: str, service: str, secret: str) -
     name = database_name(instance, service)
     admin = await asyncpg.connect(server_url)
     try:
-        password = _password(secret, name)
-        if not await admin.fetchval("select 1 from pg_roles where rolname = $1", name):
-            await admin.execute(f"create role \"{name}\" login password '{password}'")
-        else:
-            await admin.execute(f"alter role \"{name}\" login password '{password}'")
-        if not await admin.fetchval("select 1 from pg_database where datname = $1", name):
-            await admin.execute(f"create database \"{name}\" encoding 'UTF8' template template0")
-        await admin.execute(f'revoke all on database "{name}" from public')
+        await ensure_role(admin, name, secret)
+        await ensure_database(admin, name)
         await admin.execute(f'grant connect, create, temporary on database "{name}" to "{name}"')
     finally:
         await admin.close()
-    owner = await asyncpg.connect(_in_database(server_url, name))
+    owner = await asyncpg.connect(in_database(server_url, name))
     try:
         await owner.execute("create extension if not exists unaccent")
         await owner.execute("create extension if not exists pg_trgm")
@@ -153,6 +149,21 @@ async def provision(server_url: str, instance: str, service: str, secret: str) -
     return service_url(server_url, instance, service, secret)
 
 
-def _in_database(server_url: str, name: str) -> str:
+async def ensure_role(admin: "asyncpg.Connection[asyncpg.Record]", name: str, secret: str) -> None:
+    """Create the role `name`, or give it back the password that follows from `secret`."""
+    known = await admin.fetchval("select true from pg_roles where rolname = $1", name)
+    verb = "alter" if known else "create"
+    await admin.execute(f"{verb} role \"{name}\" login password '{_password(secret, name)}'")
+
+
+async def ensure_database(admin: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
+    """Create the database `name` if it is missing; nobody may connect to it until granted."""
+    if not await admin.fetchval("select true from pg_database where datname = $1", name):
+        await admin.execute(f"create database \"{name}\" encoding 'UTF8' template template0")
+    await admin.execute(f'revoke all on database "{name}" from public')
+
+
+def in_database(server_url: str, name: str) -> str:
+    """The same server and credentials, another database."""
     parts = urlsplit(server_url)
     return parts._replace(scheme="postgresql", path=f"/{name}").geturl()
