@@ -202,6 +202,8 @@ class Session(Model, table=True):
     `{seat_kind, channel, seats}`, `releases` are `{at, seat_kind, channel, seats}` with `at` in UTC.
     `version` rises with each change (the ETag), `sequence` with those that the public feed must show
     as a revision (RFC 5545, 3.8.7.4). `source` + `source_id` say where an imported one came from.
+    `source_digest` is the fingerprint of what the source said, `source_version` this row's version right
+    after: a higher `version` means that somebody edited it here, and the source no longer decides.
     """
 
     __tablename__ = "session"
@@ -267,6 +269,8 @@ class Session(Model, table=True):
     cancel_reason: str | None = None
     source: str | None = None
     source_id: str | None = None
+    source_digest: str | None = None
+    source_version: int | None = None
     search: str = ""
     created_at: datetime = _instant()
     updated_at: datetime = _instant()
