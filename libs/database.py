@@ -69,6 +69,8 @@ class Database:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether `error` says that the database is away, so that trying again later may help."""
+    if isinstance(error, ValueError):
+        return False  # asyncpg's own complaint about a parameter, a kind of InterfaceError
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     if isinstance(error, (OperationalError, InterfaceError)) or (
