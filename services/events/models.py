@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel
 from libs.clock import utc_now
 from libs.database import service_metadata
 from libs.messaging.tables import messaging_tables
+from libs.web.idempotency import idempotency_table
 
 
 class Model(SQLModel, registry=registry(metadata=service_metadata())):
@@ -20,6 +21,7 @@ class Model(SQLModel, registry=registry(metadata=service_metadata())):
 
 metadata = Model.metadata
 MESSAGING = messaging_tables(metadata)
+IDEMPOTENCY = idempotency_table(metadata)
 
 _INSTANT = sa.DateTime(timezone=True)
 _WALL = sa.DateTime(timezone=False)
@@ -202,6 +204,7 @@ class Session(Model, table=True):
     `{seat_kind, channel, seats}`, `releases` are `{at, seat_kind, channel, seats}` with `at` in UTC.
     `version` rises with each change (the ETag), `sequence` with those that the public feed must show
     as a revision (RFC 5545, 3.8.7.4). `source` + `source_id` say where an imported one came from.
+    `previous_…` are the times and place that people knew before the last move, None if it never moved.
     `source_digest` is the fingerprint of what the source said, `source_version` this row's version right
     after: a higher `version` means that somebody edited it here, and the source no longer decides.
     """
@@ -267,6 +270,10 @@ class Session(Model, table=True):
     sequence: int = 0
     change_reason: str | None = None
     cancel_reason: str | None = None
+    previous_starts_at: datetime | None = Field(default=None, sa_type=_WALL)
+    previous_ends_at: datetime | None = Field(default=None, sa_type=_WALL)
+    previous_timezone: str | None = None
+    previous_place: str | None = None
     source: str | None = None
     source_id: str | None = None
     source_digest: str | None = None

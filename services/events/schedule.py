@@ -1,0 +1,291 @@
+"""When a session is, and what a plan of seats must satisfy: pure rules, errors in words."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from libs.clock import UnknownZone, zone
+from libs.web.i18n import LazyString, _
+from libs.web.validation import FieldError
+
+LONGEST = timedelta(hours=24)
+"""One session; a series of evenings is several sessions."""
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "on_site": ("on_site",),
+    "online": ("online",),
+    "hybrid": ("on_site", "online"),
+}
+"""Which kinds of seat a modality has."""
+BY_REGISTRATION = frozenset({"web", "phone", "desk"})
+"""The ways to take part that need a seat counted here."""
+
+
+class BadTime(ValueError):
+    """A wall time that can't be placed; `message` says why and what to write instead."""
+
+    def __init__(self, message: LazyString) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A wall time in a zone and the instant that it names."""
+
+    wall: datetime
+    utc: datetime
+
+
+def moment(value: datetime, timezone: str) -> Moment:
+    """Place `value` in `timezone`, by the pinned tzdata.
+
+    A naive value is wall time; one with an offset must be right for the zone at that moment, and is
+    needed only in the hour that a clock change repeats. Raises `BadTime`.
+    """
+    wall = value.replace(tzinfo=None, fold=0)
+    possible = offsets(wall, timezone)
+    if not possible:
+        raise BadTime(
+            _("Cette heure n’existe pas : l’horloge avance ce jour-là. Choisissez une autre heure.")
+        )
+    given = value.utcoffset()
+    if given is not None and given not in possible:
+        raise BadTime(
+            _(
+                "Le décalage %(given)s ne va pas avec ce fuseau. À ce moment, c’est %(right)s.",
+                given=_offset(given),
+                right=_either(possible),
+            )
+        )
+    if given is None and len(possible) > 1:
+        raise BadTime(
+            _(
+                "Cette heure revient deux fois : l’horloge recule ce jour-là."
+                " Précisez le décalage : %(choices)s.",
+                choices=_either(possible),
+            )
+        )
+    return Moment(wall, (wall - (possible[0] if given is None else given)).replace(tzinfo=UTC))
+
+
+def offsets(wall: datetime, timezone: str) -> tuple[timedelta, ...]:
+    """The UTC offsets that make `wall` real in `timezone`: none in a gap, two in a repeated hour.
+
+    Raises `BadTime` for an unknown zone.
+    """
+    try:
+        place = zone(timezone)
+    except UnknownZone as error:
+        raise BadTime(_("Ce fuseau horaire est inconnu.")) from error
+    found: list[timedelta] = []
+    for fold in (0, 1):
+        local = wall.replace(tzinfo=place, fold=fold)
+        offset = local.utcoffset()
+        assert offset is not None
+        try:
+            returned = local.astimezone(UTC).astimezone(place).replace(tzinfo=None)
+        except OverflowError as error:
+            raise BadTime(_("Cette date est hors du calendrier.")) from error
+        if returned == wall and offset not in found:
+            found.append(offset)
+    return tuple(found)
+
+
+def instant(value: datetime, timezone: str) -> datetime:
+    """`value` in UTC: wall time of `timezone`, or any moment with its own offset. Raises `BadTime`."""
+    if value.utcoffset() is None:
+        return moment(value, timezone).utc
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise BadTime(_("Cette date est hors du calendrier.")) from error
+
+
+def local(utc: datetime, timezone: str) -> datetime:
+    """The instant `utc` as `timezone` shows it, with its offset."""
+    return utc.astimezone(zone(timezone))
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    starts: Moment
+    ends: Moment
+    timezone: str
+
+
+def times(starts_at: datetime, ends_at: datetime, timezone: str) -> tuple[Times | None, list[FieldError]]:
+    """Both moments of a session, or what is wrong with them, under the names of the API's fields."""
+    errors: list[FieldError] = []
+    moments: list[Moment] = []
+    for name, value in (("starts_at", starts_at), ("ends_at", ends_at)):
+        try:
+            moments.append(moment(value, timezone))
+        except BadTime as error:
+            errors.append(FieldError(name, error.message))
+    if errors:
+        return None, errors
+    starts, ends = moments
+    if ends.utc <= starts.utc:
+        errors.append(FieldError("ends_at", _("La fin doit venir après le début.")))
+    elif ends.utc - starts.utc > LONGEST:
+        errors.append(
+            FieldError("ends_at", _("Une séance dure au plus 24 heures. Faites plutôt plusieurs séances."))
+        )
+    return (None, errors) if errors else (Times(starts, ends, timezone), [])
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Seats of one kind kept for one channel."""
+
+    seat_kind: str
+    channel: str
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """From the instant `at` on, `seats` of those held for `channel` belong to everybody."""
+
+    at: datetime
+    seat_kind: str
+    channel: str
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatPlan:
+    """What a session plans: seats per kind, those held, their releases, and when registration is open."""
+
+    modality: str
+    capacity: Mapping[str, int]
+    held: Sequence[Held] = ()
+    releases: Sequence[Release] = ()
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    registration_modes: Sequence[str] = field(default=("web", "phone", "desk"))
+
+
+def check_plan(plan: SeatPlan, when: Times) -> list[FieldError]:
+    """What contradicts itself in a plan of seats, under the names of the API's fields."""
+    return [
+        *_check_capacity(plan),
+        *_check_held(plan),
+        *_check_releases(plan, when),
+        *_check_window(plan, when),
+    ]
+
+
+def _check_capacity(plan: SeatPlan) -> list[FieldError]:
+    kinds = KINDS.get(plan.modality, ())
+    errors = [
+        FieldError(f"capacity/{kind}", _("Cette modalité n’a pas de places de cette sorte."))
+        for kind, seats in plan.capacity.items()
+        if kind not in kinds and seats
+    ]
+    if BY_REGISTRATION & set(plan.registration_modes) and not any(
+        plan.capacity.get(kind, 0) for kind in kinds
+    ):
+        errors.append(FieldError("capacity", _("Prévoyez au moins une place.")))
+    return errors
+
+
+def _check_held(plan: SeatPlan) -> list[FieldError]:
+    errors = []
+    per_kind: Counter[str] = Counter()
+    for held in plan.held:
+        per_kind[held.seat_kind] += held.seats
+    for kind, seats in per_kind.items():
+        capacity = plan.capacity.get(kind, 0)
+        if seats > capacity:
+            message = _(
+                "Vous réservez %(held)s places, mais il y en a %(capacity)s.", held=seats, capacity=capacity
+            )
+            errors.append(FieldError("held_seats", message))
+    return errors
+
+
+def _check_releases(plan: SeatPlan, when: Times) -> list[FieldError]:
+    errors = []
+    held: Counter[tuple[str, str]] = Counter()
+    for item in plan.held:
+        held[item.seat_kind, item.channel] += item.seats
+    released: Counter[tuple[str, str]] = Counter()
+    for number, release in enumerate(plan.releases):
+        if release.at > when.starts.utc:
+            errors.append(
+                FieldError(f"releases/{number}/at", _("Libérez ces places avant le début de la séance."))
+            )
+        pool = (release.seat_kind, release.channel)
+        released[pool] += release.seats
+        if released[pool] > held[pool]:
+            message = _("Vous libérez plus de places que vous n’en réservez pour ce canal.")
+            errors.append(FieldError(f"releases/{number}/seats", message))
+    return errors
+
+
+def _check_window(plan: SeatPlan, when: Times) -> list[FieldError]:
+    errors = []
+    if plan.opens_at is not None and plan.opens_at >= when.ends.utc:
+        errors.append(FieldError("opens_at", _("Ouvrez les inscriptions avant la fin de la séance.")))
+    if plan.closes_at is not None and plan.closes_at > when.ends.utc:
+        errors.append(FieldError("closes_at", _("Fermez les inscriptions avant la fin de la séance.")))
+    if plan.opens_at is not None and plan.closes_at is not None and plan.closes_at <= plan.opens_at:
+        errors.append(FieldError("closes_at", _("La fermeture doit venir après l’ouverture.")))
+    return errors
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The first and last local date on which something may stand."""
+
+    first: date
+    last: date
+
+    def holds(self, when: Times) -> bool:
+        # A session that ends at midnight sharp belongs to the day before.
+        last = (when.ends.wall - timedelta(microseconds=1)).date()
+        return self.first <= when.starts.wall.date() and last <= self.last
+
+
+def check_windows(
+    when: Times, stream: str, tour: Mapping[str, Window], stop: Window | None
+) -> list[FieldError]:
+    """Whether a session stands within its tour's window for its stream, and within its stop's dates.
+
+    A stream without a window is free; a tour without any window too.
+    """
+    window = tour.get(stream)
+    if window is not None and not window.holds(when):
+        message = _(
+            "La tournée accueille ce volet du %(first)s au %(last)s seulement.",
+            first=window.first.isoformat(),
+            last=window.last.isoformat(),
+        )
+        return [FieldError("starts_at", message)]
+    if stop is not None and not stop.holds(when):
+        message = _(
+            "Cette étape va du %(first)s au %(last)s.",
+            first=stop.first.isoformat(),
+            last=stop.last.isoformat(),
+        )
+        return [FieldError("starts_at", message)]
+    return []
+
+
+def moved_releases(releases: Sequence[Release], new_start: datetime) -> list[Release]:
+    """The releases of a session that moves: none may come later than its new start."""
+    return [Release(min(r.at, new_start), r.seat_kind, r.channel, r.seats) for r in releases]
+
+
+def _offset(value: timedelta) -> str:
+    """`-05:00`, as RFC 3339 writes it."""
+    minutes = round(value.total_seconds() / 60)
+    sign, minutes = ("-" if minutes < 0 else "+"), abs(minutes)
+    return f"{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _either(values: Sequence[timedelta]) -> LazyString:
+    first, *rest = (_offset(value) for value in values)
+    return _("%(first)s ou %(second)s", first=first, second=rest[0]) if rest else LazyString(first)
