@@ -50,17 +50,27 @@ async def announce(
     Call it after the row of the thing was locked or changed: then the outbox's order is the order of
     the changes.
     """
-    message = envelope.pack(
-        topic,
-        instance=instance,
-        key=key,
-        partition_key=partition_key,
-        epoch=epoch,
-        version=version,
-        time=time,
-        payload=payload,
+    await announce_all(
+        session,
+        [
+            envelope.pack(
+                topic,
+                instance=instance,
+                key=key,
+                partition_key=partition_key,
+                epoch=epoch,
+                version=version,
+                time=time,
+                payload=payload,
+            )
+        ],
     )
-    await session.execute(_INSERT, _row(message))
+
+
+async def announce_all(session: AsyncSession, messages: Sequence[Message]) -> None:
+    """`announce` for many at once, in their order; see there for when to call it."""
+    if messages:
+        await session.execute(_INSERT, [_row(message) for message in messages])
 
 
 def _row(message: Message) -> dict[str, object]:

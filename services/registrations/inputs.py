@@ -1,0 +1,136 @@
+"""What a registration may say: validated, trimmed and normalised before anything else sees it."""
+
+import hashlib
+import re
+import unicodedata
+from typing import Annotated, Literal, Self
+
+import orjson
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from libs.web.i18n import LazyString, _
+
+Channel = Literal["web", "phone", "email", "desk", "partner", "paper"]
+SeatKind = Literal["on_site", "online"]
+
+_EMAIL = re.compile(r"[^@\s\"(),:;<>\[\\\]]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class _Refused(ValueError):
+    """A validator's refusal, in words for the person."""
+
+    def __init__(self, message: LazyString) -> None:
+        super().__init__(message)
+
+
+def _one_line(value: str) -> str:
+    return " ".join(_CONTROL.sub(" ", unicodedata.normalize("NFC", value)).split())
+
+
+def _name(value: str) -> str:
+    value = _one_line(value)
+    if not value:
+        raise _Refused(_("Écrivez votre nom."))
+    return value
+
+
+def _email(value: str | None) -> str | None:
+    value = _one_line(value or "")
+    if not value:
+        return None
+    if len(value) > 254 or not _EMAIL.fullmatch(value):
+        raise _Refused(_("Écrivez une adresse comme aline@exemple.ca."))
+    return value
+
+
+def _phone(value: str | None) -> str | None:
+    """E.164, a Canadian number when no country is given; vanity letters become digits."""
+    value = _one_line(value or "")
+    if not value:
+        return None
+    try:
+        number = phonenumbers.parse(value, "CA")
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_possible_number(number):
+        raise _Refused(_("Écrivez un numéro de téléphone comme 418 555-0142."))
+    text: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return text + (f";ext={number.extension}" if number.extension else "")
+
+
+def _lines(value: str | None) -> str | None:
+    lines = [_one_line(line) for line in (value or "").splitlines()]
+    return "\n".join(line for line in lines if line) or None
+
+
+def _optional_line(value: str | None) -> str | None:
+    return _one_line(value or "") or None
+
+
+class Contact(BaseModel):
+    """The ways to reach a person; one is enough."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    email: Annotated[str | None, Field(max_length=300), AfterValidator(_email)] = None
+    mobile: Annotated[str | None, Field(max_length=60), AfterValidator(_phone)] = None
+    phone: Annotated[str | None, Field(max_length=60), AfterValidator(_phone)] = None
+    postal: Annotated[str | None, Field(max_length=500), AfterValidator(_lines)] = None
+
+    @model_validator(mode="after")
+    def _one_way_at_least(self) -> Self:
+        if not (self.email or self.mobile or self.phone or self.postal):
+            raise _Refused(_("Dites-nous comment vous joindre : une seule façon suffit."))
+        return self
+
+
+class RegistrationRequest(BaseModel):
+    """What somebody asks, by any channel. Only the channel, a name and one contact are required."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: Channel
+    name: Annotated[str, Field(max_length=200), AfterValidator(_name)]
+    party_size: int = 1
+    language: Literal["fr", "en"] = "fr"
+    seat_kind: SeatKind | None = None
+    contact: Contact
+    organisation: Annotated[str | None, Field(max_length=200), AfterValidator(_optional_line)] = None
+    role: Literal["staff", "volunteer"] | None = None
+    accommodations: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
+    target_groups: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
+    consents: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
+    another_person: bool = False
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.party_size != 1:
+            raise _Refused(_("Inscrivez une personne à la fois."))
+        if self.accommodations and "accommodation_data" not in self.consents:
+            raise _Refused(_("Pour préparer l’atelier, il faut votre accord sur vos besoins."))
+        if self.target_groups and "statistics_profile" not in self.consents:
+            raise _Refused(_("Pour garder ces réponses, il faut votre accord pour les statistiques."))
+        return self
+
+    @property
+    def content_hash(self) -> bytes:
+        """Of everything asked, but for the answer to « est-ce une autre personne ? »."""
+        content = self.model_dump(mode="json", exclude={"another_person"})
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
+
+    @property
+    def body_hash(self) -> bytes:
+        return hashlib.sha256(orjson.dumps(self.model_dump(mode="json"))).digest()
+
+    @property
+    def name_key(self) -> str:
+        return name_key(self.name)
+
+
+def name_key(name: str) -> str:
+    """A name as people compare it: without case, accents, hyphens or doubled spaces."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    bare = "".join(c for c in letters if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[-'’.]", " ", bare).split())

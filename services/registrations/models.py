@@ -1,0 +1,200 @@
+"""The tables of `registrations`: people's registrations, the seats of each session, and what was said."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from libs.database import service_metadata
+from libs.messaging.tables import messaging_tables
+
+metadata = service_metadata()
+MESSAGING = messaging_tables(metadata)
+
+LIVE = ("pending", "waitlisted", "offered", "confirmed")
+"""The states of somebody who has a seat or may still get one."""
+STATUSES = (*LIVE, "expired", "declined", "cancelled", "attended", "absent", "excused")
+
+
+class Model(SQLModel, registry=sa.orm.registry(metadata=metadata)):
+    """The base of this service's tables: a registry of its own, so that no other service's are in reach."""
+
+
+def _instant(**options: Any) -> Any:
+    return Field(sa_type=sa.DateTime(timezone=True), **options)
+
+
+def _document(default: Any) -> Any:
+    return Field(default_factory=default, sa_type=JSONB)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} in ({listed})", name=column)
+
+
+class SessionCopy(Model, table=True):
+    """What `events` said of a session, and this service's own counters for it.
+
+    The row is the lock of everything about the session's seats. `facts` is a `SessionState`, null while
+    only `session_access` has arrived.
+    """
+
+    __tablename__ = "session"
+
+    id: UUID = Field(primary_key=True)
+    epoch: int = 0
+    version: int = Field(default=0, sa_type=sa.BigInteger)
+    facts: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    status: str | None = None
+    starts_at: datetime | None = _instant(default=None, index=True)
+    ends_at: datetime | None = _instant(default=None)
+    access_epoch: int = 0
+    access_version: int = Field(default=0, sa_type=sa.BigInteger)
+    online_url: str | None = None
+    staff_notes: str = ""
+    last_seq: int = Field(default=0, sa_type=sa.BigInteger)
+    next_release_at: datetime | None = _instant(default=None, index=True)
+    seats_version: int = Field(default=0, sa_type=sa.BigInteger)
+    seats_dirty: bool = False
+
+    __table_args__ = (sa.Index("ix_session_dirty", "id", postgresql_where=sa.text("seats_dirty")),)
+
+
+class SeatPool(Model, table=True):
+    """Seats of one kind kept for one channel, or for everybody (`channel` empty).
+
+    The CHECK has the last word: no code path can seat more people than there are seats.
+    """
+
+    __tablename__ = "seat_pool"
+
+    session_id: UUID = Field(primary_key=True, foreign_key="session.id")
+    seat_kind: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True, default="")
+    effective: int = 0
+    confirmed: int = 0
+    offered: int = 0
+
+    __table_args__ = (
+        sa.CheckConstraint("confirmed >= 0 and offered >= 0", name="not_negative"),
+        sa.CheckConstraint("confirmed + offered <= effective", name="no_oversell"),
+        _one_of("seat_kind", ("on_site", "online")),
+        # Counters change with every registration: room on the page keeps the updates in place.
+        {"postgresql_with": {"fillfactor": "50"}},
+    )
+
+
+class Registration(Model, table=True):
+    """One person's request for one session. `pool_channel` says whose seat it uses, if it has one."""
+
+    __tablename__ = "registration"
+
+    id: UUID = Field(primary_key=True)
+    session_id: UUID = Field(foreign_key="session.id", index=True)
+    status: str
+    seat_kind: str
+    pool_channel: str | None = None
+    channel: str
+    party_size: int = 1
+    name: str
+    name_key: str
+    language: str = "fr"
+    email: str | None = None
+    mobile: str | None = None
+    phone: str | None = None
+    postal: str | None = None
+    organisation: str | None = None
+    role: str | None = None
+    target_groups: list[str] = _document(list)
+    confirmation_number: str = Field(unique=True)
+    generation: int = 1
+    seq: int = Field(sa_type=sa.BigInteger)
+    """The number given under the session's lock: the order of the line rests on it."""
+    offer_expires_at: datetime | None = _instant(default=None)
+    uid: str
+    sequence: int = 0
+    invited: bool = False
+    """Whether the person was sent a calendar invitation that a CANCEL must take back."""
+    version: int = Field(default=0, sa_type=sa.BigInteger)
+    content_hash: bytes = Field(sa_type=sa.LargeBinary)
+    """Of what was asked, to tell a repeated form from a changed one."""
+    reminded: list[str] = _document(list)
+    created_at: datetime = _instant()
+    confirmed_at: datetime | None = _instant(default=None)
+    ended_at: datetime | None = _instant(default=None)
+
+    __table_args__ = (
+        sa.UniqueConstraint("session_id", "seq"),
+        _one_of("status", STATUSES),
+        _one_of("seat_kind", ("on_site", "online")),
+        sa.CheckConstraint("party_size = 1", name="party_size"),
+        sa.CheckConstraint(
+            "coalesce(email, mobile, phone, postal) is not null or name = ''", name="can_be_reached"
+        ),
+        sa.CheckConstraint("(status = 'offered') = (offer_expires_at is not null)", name="offer_has_an_end"),
+        sa.CheckConstraint(
+            "(status in ('confirmed', 'offered', 'attended', 'absent', 'excused'))"
+            " = (pool_channel is not null)",
+            name="seat_has_a_pool",
+        ),
+        sa.Index(
+            "ix_registration_line", "session_id", "seq", postgresql_where=sa.text("status = 'waitlisted'")
+        ),
+        sa.Index(
+            "ix_registration_offers_due", "offer_expires_at", postgresql_where=sa.text("status = 'offered'")
+        ),
+        sa.Index("ix_registration_same_person", "session_id", "name_key"),
+    )
+
+
+class RegistrationCause(Model, table=True):
+    """Why a person is told something, as it was announced; kept 14 days for the messages that follow."""
+
+    __tablename__ = "registration_cause"
+
+    registration_id: UUID = Field(primary_key=True, foreign_key="registration.id", ondelete="CASCADE")
+    epoch: int = Field(primary_key=True)
+    version: int = Field(primary_key=True, sa_type=sa.BigInteger)
+    cause: str = Field(primary_key=True)
+    at: datetime = _instant(index=True)
+    body: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class AccommodationRequest(Model, table=True):
+    """What a person needs that day. Health data: apart from the registration, for those who act on it."""
+
+    __tablename__ = "accommodation_request"
+
+    registration_id: UUID = Field(primary_key=True, foreign_key="registration.id", ondelete="CASCADE")
+    need: str = Field(primary_key=True)
+
+
+class Consent(Model, table=True):
+    """A consent by purpose, with the wording that was shown or read aloud (Loi 25, P-39.1 s. 14)."""
+
+    __tablename__ = "consent"
+
+    registration_id: UUID = Field(primary_key=True, foreign_key="registration.id", ondelete="CASCADE")
+    purpose: str = Field(primary_key=True)
+    wording: str
+    channel: str
+    given_at: datetime = _instant()
+    withdrawn_at: datetime | None = _instant(default=None)
+
+
+class IdempotencyKey(Model, table=True):
+    """A client's key for one POST, kept 24 h: the token of the answer is derived again, never stored."""
+
+    __tablename__ = "idempotency_key"
+
+    scope: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    body_hash: bytes = Field(sa_type=sa.LargeBinary)
+    registration_id: UUID
+    status: str
+    position: int | None = None
+    created_at: datetime = _instant(index=True)

@@ -1,0 +1,73 @@
+"""What a registration can be refused for."""
+
+from libs.web.i18n import _
+from libs.web.problems import Conflict, Gone, Malformed, NotFound
+
+
+class SessionUnknown(NotFound):
+    slug = "session-unknown"
+    title = _("Cet atelier n’existe pas")
+    detail = _("Il n’est peut-être pas encore publié.")
+
+
+class RegistrationUnknown(NotFound):
+    slug = "registration-unknown"
+    title = _("Cette inscription n’existe pas")
+
+
+class RegistrationClosed(Conflict):
+    slug = "registration-closed"
+    title = _("Les inscriptions sont terminées")
+
+
+class NoWebRegistration(RegistrationClosed):
+    title = _("On ne s’inscrit pas sur le Web à cet atelier")
+    detail = _("Téléphonez-nous ou parlez au personnel de la bibliothèque.")
+
+
+class NotOpenYet(Conflict):
+    slug = "not-open-yet"
+    title = _("Les inscriptions ne sont pas encore ouvertes")
+
+
+class SessionCancelled(Conflict):
+    slug = "session-cancelled"
+    title = _("Cet atelier est annulé")
+
+
+class SessionFull(Conflict):
+    slug = "session-full"
+    title = _("Cet atelier est complet et sa liste d’attente aussi")
+
+
+class MaybeDuplicate(Conflict):
+    slug = "maybe-duplicate"
+    title = _("Une inscription au même nom existe déjà")
+    detail = _("Est-ce une autre personne ? Si oui, dites-le et recommencez.")
+
+
+class SeatKindUnknown(Malformed):
+    slug = "seat-kind-unknown"
+    detail = _("Cet atelier n’a pas ce genre de place : sur place ou en ligne.")
+
+
+class KeyReused(Malformed):
+    slug = "idempotency-key-reused"
+    title = _("Cette clé a déjà servi pour une autre demande")
+
+
+class OfferOver(Conflict):
+    slug = "offer-over"
+    title = _("Cette place n’est plus gardée pour vous")
+    detail = _("Le délai pour répondre est passé, ou vous avez déjà répondu.")
+
+
+class AlreadyOver(Conflict):
+    slug = "already-over"
+    title = _("Cette inscription est déjà terminée")
+
+
+class LinkRevoked(Gone):
+    slug = "link-revoked"
+    title = _("Ce lien a été remplacé")
+    detail = _("Utilisez le lien du dernier message, ou téléphonez-nous.")

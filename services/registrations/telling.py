@@ -1,0 +1,170 @@
+"""What people are told: the causes of a transaction, recorded and announced together at its end."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.messaging import topics
+from libs.messaging.contracts import (
+    Alternative,
+    Cause,
+    ContactDetails,
+    RegistrationState,
+    SessionFacts,
+    SessionState,
+)
+from libs.messaging.envelope import pack
+from libs.messaging.outbox import announce_all, current_epoch
+from libs.settings import Settings
+from services.registrations.models import Registration, RegistrationCause, SessionCopy
+
+KEPT = timedelta(days=14)
+"""A message repeats the causes of this long, so that compaction of the stream loses none."""
+
+
+def session_facts(facts: SessionState, settings: Settings, *, online_url: str | None = None) -> SessionFacts:
+    """A session as a notice tells it; give the room link for confirmed people only."""
+    return SessionFacts(
+        **facts.model_dump(include=set(SessionFacts.model_fields)),
+        url=f"{settings.base_url}/seances/{facts.id}",
+        online_url=online_url,
+    )
+
+
+class Telling:
+    """Collects causes while a session is locked; `finish` writes them and announces each registration."""
+
+    def __init__(self, tx: AsyncSession, settings: Settings, row: SessionCopy, now: datetime) -> None:
+        self._tx = tx
+        self._settings = settings
+        self._row = row
+        self._now = now
+        self._told: dict[UUID, tuple[Registration, list[Cause]]] = {}
+
+    def tell(
+        self,
+        registration: Registration,
+        cause: str,
+        *,
+        position: int | None = None,
+        reason: str | None = None,
+        previous: SessionFacts | None = None,
+        alternatives: Sequence[Alternative] = (),
+        invited: bool | None = None,
+    ) -> None:
+        """The registration has changed because of `cause`; its row already says the new state."""
+        registration.version += 1
+        entry = Cause(
+            epoch=0,  # set at the end, when it is read
+            version=registration.version,
+            cause=cause,
+            at=self._now,
+            status=registration.status,
+            sequence=registration.sequence,
+            invited=registration.invited if invited is None else invited,
+            seat_kind=registration.seat_kind,
+            position=position,
+            offer_expires_at=registration.offer_expires_at,
+            reason=reason,
+            session=self.facts_for(registration),
+            previous=previous,
+            alternatives=tuple(alternatives),
+        )
+        self._told.setdefault(registration.id, (registration, []))[1].append(entry)
+
+    def restate(self, registration: Registration) -> None:
+        """The registration has changed in a way that nobody is told of."""
+        registration.version += 1
+        self._told.setdefault(registration.id, (registration, []))
+
+    def facts_for(self, registration: Registration, facts: SessionState | None = None) -> SessionFacts:
+        """The session as this person may know it: the room link goes with a confirmed online seat."""
+        facts = facts or SessionState.model_validate(self._row.facts)
+        has_link = registration.status == "confirmed" and registration.seat_kind == "online"
+        return session_facts(facts, self._settings, online_url=self._row.online_url if has_link else None)
+
+    async def finish(self) -> None:
+        """Write the causes and announce every registration told, in the order in which they were."""
+        await self._tx.flush()
+        if not self._told:
+            return
+        epoch = await current_epoch(self._tx)
+        fresh = {
+            id_: [cause.model_copy(update={"epoch": epoch}) for cause in causes]
+            for id_, (_, causes) in self._told.items()
+        }
+        rows = [
+            {
+                "registration_id": id_,
+                "epoch": epoch,
+                "version": cause.version,
+                "cause": cause.cause,
+                "at": cause.at,
+                "body": cause.model_dump(mode="json"),
+            }
+            for id_, causes in fresh.items()
+            for cause in causes
+        ]
+        if rows:
+            await self._tx.execute(insert(RegistrationCause), rows)
+        earlier = await causes_of(self._tx, list(fresh), since=self._now - KEPT)
+        await announce_all(
+            self._tx,
+            [
+                pack(
+                    topics.REGISTRATIONS,
+                    instance=self._settings.instance,
+                    key=str(id_),
+                    partition_key=str(registration.session_id),
+                    epoch=epoch,
+                    version=registration.version,
+                    time=self._now,
+                    payload=registration_state(registration, earlier.get(id_, [])),
+                )
+                for id_, (registration, _) in self._told.items()
+            ],
+        )
+        self._told.clear()
+
+
+async def causes_of(tx: AsyncSession, ids: Sequence[UUID], *, since: datetime) -> dict[UUID, list[Cause]]:
+    """The causes kept of these registrations, oldest first."""
+    rows = await tx.execute(
+        sa.select(RegistrationCause.registration_id, RegistrationCause.body)  # type: ignore[call-overload]
+        .where(sa.column("registration_id").in_(ids), sa.column("at") >= since)
+        .order_by(sa.column("epoch"), sa.column("version"))
+    )
+    found: dict[UUID, list[Cause]] = {}
+    for row in rows:
+        found.setdefault(row.registration_id, []).append(Cause.model_validate(row.body))
+    return found
+
+
+def registration_state(registration: Registration, causes: Sequence[Cause]) -> RegistrationState:
+    """The private message about one registration."""
+    return RegistrationState(
+        id=registration.id,
+        session_id=registration.session_id,
+        status=registration.status,
+        channel=registration.channel,
+        seat_kind=registration.seat_kind,
+        party_size=registration.party_size,
+        name=registration.name,
+        language=registration.language,
+        contact=ContactDetails(
+            email=registration.email,
+            mobile=registration.mobile,
+            phone=registration.phone,
+            postal=registration.postal,
+        ),
+        confirmation_number=registration.confirmation_number,
+        generation=registration.generation,
+        uid=registration.uid,
+        sequence=registration.sequence,
+        created_at=registration.created_at,
+        causes=tuple(causes),
+    )
