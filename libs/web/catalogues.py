@@ -130,7 +130,7 @@ def update(package: str, language: str) -> None:
 
 
 def write(given: Catalog, package: str, language: str) -> None:
-    """Put `given` in its file, in the order of the sources and without dates: two people's additions merge."""
+    """Put `given` in its file, in the order of the sources and without dates: additions merge."""
     text = BytesIO()
     write_po(
         text, given, width=0, omit_header=True, sort_by_file=True, include_lineno=False, ignore_obsolete=True
@@ -145,7 +145,7 @@ _HEADER = """\
 msgid ""
 msgstr ""
 "Language: {language}\\n"
-"Plural-Forms: {plural};\\n"
+"Plural-Forms: {plural}\\n"
 "MIME-Version: 1.0\\n"
 "Content-Type: text/plain; charset=utf-8\\n"
 "Content-Transfer-Encoding: 8bit\\n"

@@ -38,6 +38,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
+        method: str = scope["method"]
         identity = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
         scope["request_id"] = identity
         token = request_id.set(identity)
@@ -54,14 +55,14 @@ class RequestLog:
             await self.app(scope, receive, send_with_id)
         finally:
             seconds = perf_counter() - started
-            self.metrics.observe(scope["method"], route_of(scope) or "-", status, seconds)
-            self._log(scope, status, seconds)
+            self.metrics.observe(method, route_of(scope) or "-", status, seconds)
+            self._log(scope, method, status, seconds)
             request_id.reset(token)
 
-    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+    def _log(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = route_of(scope)
         place = {"route": route} if route else {"path": masked(scope["path"])}
-        data = {"service": self.service, "method": scope["method"], **place, "status": status}
+        data = {"service": self.service, "method": method, **place, "status": status}
         access.info("request", extra={"data": {**data, "ms": round(seconds * 1000, 1)}})
 
 

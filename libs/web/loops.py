@@ -64,9 +64,9 @@ class Loops:
             task.cancel()
 
     async def _supervise(self, name: str, loop: Loop, stop: asyncio.Event) -> None:
-        pause = FIRST_PAUSE
+        pause, clock = FIRST_PAUSE, asyncio.get_running_loop().time
         while not stop.is_set():
-            self.states[name] = "running"
+            self.states[name], started = "running", clock()
             try:
                 await loop(stop)
                 if not stop.is_set():
@@ -77,6 +77,8 @@ class Loops:
                     return
                 log.warning("A loop waits", extra={"data": {"loop": name, "why": type(error).__name__}})
                 self.states[name] = "waiting"
+                if clock() - started > LONGEST_PAUSE:
+                    pause = FIRST_PAUSE
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), pause)
                 pause = min(2 * pause, LONGEST_PAUSE)

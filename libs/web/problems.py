@@ -214,6 +214,11 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == 404 and path.endswith("/") and path != "/" and request.method == "GET":
+        return RedirectResponse(
+            "/" + path.strip("/") + (f"?{request.url.query}" if request.url.query else ""), 308
+        )
     problem = of_status(error.status_code)
     problem.headers.update(error.headers or {})
     return problem_response(request, problem)
@@ -233,7 +238,8 @@ def problem_response(request: Request, problem: Problem) -> Response:
     if not wants_page(request):
         body = orjson.dumps(as_json(request, problem), default=str)
         return Response(body, problem.status, {"Cache-Control": "no-store", **problem.headers}, MEDIA_TYPE)
-    if isinstance(problem, SignInNeeded):
+    # A program that showed a wrong token wants to know, not to be led to a form.
+    if isinstance(problem, SignInNeeded) and "authorization" not in request.headers:
         return RedirectResponse(_sign_in_address(request), 303, {"Cache-Control": "no-store"})
     page = _page(request, problem)
     page.headers.update({"Cache-Control": "no-store", **problem.headers})

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from libs.web.auth import COOKIE
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -50,20 +53,25 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        private = scope["path"].startswith(PRIVATE) or "authorization" in Headers(scope=scope)
+        private = _is_private(HTTPConnection(scope))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
                     headers.setdefault(name, value)
-                # Public pages differ by language and by who is signed in, so caches ask again each time.
-                headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
-                if not private:
+                if "cache-control" not in headers:
+                    # Pages differ by language and by who is signed in, so caches ask again each time.
+                    headers["Cache-Control"] = "no-store" if private else "no-cache"
                     headers.add_vary_header("Cookie")
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+def _is_private(request: HTTPConnection) -> bool:
+    known = COOKIE in request.cookies or "authorization" in request.headers
+    return known or request.url.path.startswith(PRIVATE)
 
 
 class BodyLimit:

@@ -80,12 +80,10 @@ def environment(package: str, language: str) -> Environment:
     env.policies["ext.i18n.trimmed"] = True
     catalogue = translations(language, package)
     env.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # i18n extension
+    spoken = _gettext(env.globals["gettext"], language, package)
+    counted = _ngettext(env.globals["ngettext"], language, package)
     env.globals.update(
-        {
-            "_": _gettext(env.globals["gettext"], language, package),
-            "language": language,
-            "static_url": static_url,
-        }
+        {"_": spoken, "gettext": spoken, "ngettext": counted, "language": language, "static_url": static_url}
     )
     env.filters.update(_formats(formats, language))
     return env
@@ -108,6 +106,18 @@ def _gettext(newstyle: Any, language: str, package: str) -> Callable[..., str]:
         return text
 
     return gettext
+
+
+def _ngettext(newstyle: Any, language: str, package: str) -> Callable[..., str]:
+    """`ngettext` for templates; both forms may show `%(count)s`, as in Python."""
+
+    @pass_context
+    def ngettext(context: Context, singular: str, plural: str, number: int, /, **params: object) -> str:
+        shown = {name: _finalize(value, language=language, package=package) for name, value in params.items()}
+        text: str = newstyle(context, singular, plural, number, **({"count": number} | shown))
+        return text
+
+    return ngettext
 
 
 def _formats(module: ModuleType, language: str) -> Mapping[str, Callable[..., Any]]:

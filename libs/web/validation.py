@@ -41,6 +41,12 @@ def _field(item: Mapping[str, Any]) -> str:
     return "/".join(where)
 
 
+def _choices(context: Mapping[str, Any]) -> LazyString:
+    """pydantic lists the choices as `'web', 'phone' or 'desk'`; our languages take the commas alone."""
+    expected = str(context["expected"]).replace(" or ", ", ").replace("'", "")
+    return _("Choisissez une des réponses proposées : %(expected)s.", expected=expected)
+
+
 _OTHER = _("Cette réponse n’est pas valable.")
 
 _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], LazyString]] = {
@@ -62,10 +68,8 @@ _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], LazyString]] = {
     "greater_than_equal": lambda c: _("Donnez un nombre d’au moins %(limit)s.", limit=c["ge"]),
     "less_than": lambda c: _("Donnez un nombre plus petit que %(limit)s.", limit=c["lt"]),
     "less_than_equal": lambda c: _("Donnez un nombre d’au plus %(limit)s.", limit=c["le"]),
-    "enum": lambda c: _("Choisissez une des réponses proposées : %(expected)s.", expected=c["expected"]),
-    "literal_error": lambda c: _(
-        "Choisissez une des réponses proposées : %(expected)s.", expected=c["expected"]
-    ),
+    "enum": lambda c: _choices(c),
+    "literal_error": lambda c: _choices(c),
     "json_invalid": lambda c: _("Le JSON ne peut pas être lu."),
     "int_from_float": lambda c: _("Donnez un nombre entier."),
     "string_pattern_mismatch": lambda c: _("Cette réponse n’a pas la forme attendue."),
