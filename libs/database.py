@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 NAMING_CONVENTION = {
@@ -83,6 +84,7 @@ def is_unavailable(error: BaseException) -> bool:
         (
             ConnectionError,
             TimeoutError,
+            PoolExhausted,
             asyncpg.PostgresConnectionError,
             asyncpg.CannotConnectNowError,
             asyncpg.AdminShutdownError,
