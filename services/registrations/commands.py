@@ -144,6 +144,7 @@ async def accept(tx: AsyncSession, settings: Settings, registration_id: UUID) ->
         raise OfferOver
     seating.accept(registration)
     _confirm(seating, registration)
+    registration.sequence += 1
     seating.telling.tell(registration, "confirmed")
     await seating.finish()
     return registration
@@ -247,7 +248,6 @@ async def _admit(
     else:
         seating.seat(registration, pool, "confirmed")
         _confirm(seating, registration)
-        registration.sequence = 0
     seating.tx.add(registration)
     await seating.tx.flush()
     _add_answers(seating, registration, request)
@@ -283,7 +283,6 @@ def _confirm(seating: Seating, registration: Registration) -> None:
     registration.status = "confirmed"
     registration.offer_expires_at = None
     registration.confirmed_at = seating.now
-    registration.sequence += 1
     registration.invited = True
 
 
@@ -320,8 +319,8 @@ def _seat_kind(facts: SessionState, request: RegistrationRequest) -> str:
 async def _somebody_alike(tx: AsyncSession, session_id: UUID, request: RegistrationRequest) -> bool:
     """Whether a live registration has this name and one of these contacts (rule S5)."""
     contact = request.contact
-    same_contact = [
-        column == value
+    same_contact: list[sa.ColumnElement[bool]] = [
+        sa.type_coerce(column, sa.Text) == value
         for column, value in (
             (sa.func.lower(Registration.email), contact.email and contact.email.lower()),
             (Registration.mobile, contact.mobile),
@@ -331,7 +330,7 @@ async def _somebody_alike(tx: AsyncSession, session_id: UUID, request: Registrat
         if value
     ]
     found = await tx.scalar(
-        sa.select(sa.literal(1))
+        sa.select(col(Registration.id))
         .where(
             col(Registration.session_id) == session_id,
             col(Registration.name_key) == request.name_key,
@@ -347,7 +346,7 @@ async def _unused_number(tx: AsyncSession) -> str:
     while True:
         number = new_number()
         taken = await tx.scalar(
-            sa.select(sa.literal(1)).where(col(Registration.confirmation_number) == number)
+            sa.select(col(Registration.id)).where(col(Registration.confirmation_number) == number)
         )
         if taken is None:
             return number

@@ -40,7 +40,7 @@ class Telling:
 
     def __init__(self, tx: AsyncSession, settings: Settings, row: SessionCopy, now: datetime) -> None:
         self._tx = tx
-        self._settings = settings
+        self.settings = settings
         self._row = row
         self._now = now
         self._told: dict[UUID, tuple[Registration, list[Cause]]] = {}
@@ -85,7 +85,7 @@ class Telling:
         """The session as this person may know it: the room link goes with a confirmed online seat."""
         facts = facts or SessionState.model_validate(self._row.facts)
         has_link = registration.status == "confirmed" and registration.seat_kind == "online"
-        return session_facts(facts, self._settings, online_url=self._row.online_url if has_link else None)
+        return session_facts(facts, self.settings, online_url=self._row.online_url if has_link else None)
 
     async def finish(self) -> None:
         """Write the causes and announce every registration told, in the order in which they were."""
@@ -117,7 +117,7 @@ class Telling:
             [
                 pack(
                     topics.REGISTRATIONS,
-                    instance=self._settings.instance,
+                    instance=self.settings.instance,
                     key=str(id_),
                     partition_key=str(registration.session_id),
                     epoch=epoch,

@@ -1,0 +1,45 @@
+"""The wiring of `registrations`."""
+
+import asyncio
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+
+from libs.messaging.inbox import count_parked
+from libs.messaging.outbox import Relay
+from libs.web.app import Service, create_app
+from services.registrations import api
+from services.registrations.consumer import inbox
+from services.registrations.timers import Timers
+
+PACKAGE = "services.registrations"
+
+
+def create(service: Service) -> FastAPI:
+    """The application of this service; nothing opens before its lifespan starts."""
+    box = inbox(service.database, service.settings)
+    relay = Relay(service.database, service.bus)
+    timers = Timers(service.database, service.settings)
+
+    async def consume(stop: asyncio.Event) -> None:
+        await service.bus.consume("registrations", box.topics, box.handle, stop)
+
+    async def health() -> Mapping[str, object]:
+        async with service.database.reading() as tx:
+            parked = await count_parked(tx)
+        return {"parked": parked, "lag": await service.bus.lag("registrations", box.topics)}
+
+    return create_app(
+        service,
+        package=PACKAGE,
+        routers=[api.router],
+        loops={
+            "consume": consume,
+            "relay": relay.run,
+            "offers and releases": timers.offers_and_releases,
+            "seats": timers.seats,
+            "reminders": timers.reminders,
+            "prune": timers.prune,
+        },
+        health=health,
+    )

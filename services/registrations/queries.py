@@ -1,0 +1,142 @@
+"""Reads: seats, people and lines, as SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from libs.messaging.contracts import Alternative, SeatsOfKind, SeatsState, SessionState, SessionTimes
+from libs.settings import Settings
+from services.registrations.alternatives import Candidate, nearest
+from services.registrations.models import LIVE, Registration, SessionCopy
+
+_SEATS = sa.text(
+    """
+    with pool as (
+        select session_id, seat_kind, sum(effective) as capacity, sum(confirmed) as confirmed,
+            sum(offered) as offered,
+            coalesce(sum(effective - confirmed - offered) filter (where channel <> ''), 0) as held,
+            coalesce(sum(effective - confirmed - offered) filter (where channel = ''), 0) as available
+        from seat_pool where session_id = any(:ids) group by session_id, seat_kind
+    ), line as (
+        select session_id, seat_kind, count(*) as waitlisted
+        from registration where session_id = any(:ids) and status = 'waitlisted'
+        group by session_id, seat_kind
+    )
+    select session_id, seat_kind, capacity, confirmed, offered, held, available,
+        coalesce(waitlisted, 0) as waitlisted
+    from pool left join line using (session_id, seat_kind)
+    order by session_id, seat_kind desc
+    """
+)
+
+
+async def seats_by_kind(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[str, SeatsOfKind]]:
+    """The seats of each session, by seat kind."""
+    found: dict[UUID, dict[str, SeatsOfKind]] = {id_: {} for id_ in ids}
+    for row in await tx.execute(_SEATS, {"ids": list(ids)}):
+        found[row.session_id][row.seat_kind] = SeatsOfKind(
+            capacity=row.capacity,
+            confirmed=row.confirmed,
+            offered=row.offered,
+            held=row.held,
+            available=row.available,
+            waitlisted=row.waitlisted,
+        )
+    return found
+
+
+def total(kinds: dict[str, SeatsOfKind]) -> SeatsOfKind:
+    """The seats of a session over its kinds."""
+    return SeatsOfKind(
+        **{name: sum(getattr(kind, name) for kind in kinds.values()) for name in SeatsOfKind.model_fields}
+    )
+
+
+def seats_state(session_id: UUID, kinds: dict[str, SeatsOfKind], at: datetime) -> SeatsState:
+    """The public message about a session's seats; a kind without seats or people is left out."""
+    shown = {kind: seats for kind, seats in kinds.items() if any(seats.model_dump().values())}
+    return SeatsState(session_id=session_id, by_kind=shown, updated_at=at, **total(kinds).model_dump())
+
+
+async def reach(tx: AsyncSession, session_id: UUID) -> dict[str, int]:
+    """How many people of a session would be told of a change, by the route they gave first."""
+    route = sa.case(
+        (col(Registration.email).is_not(None), "email"),
+        (col(Registration.mobile).is_not(None), "mobile"),
+        (col(Registration.phone).is_not(None), "phone"),
+        else_="postal",
+    ).label("route")
+    rows = await tx.execute(
+        sa.select(route, sa.func.count())
+        .where(col(Registration.session_id) == session_id, col(Registration.status).in_(LIVE))
+        .group_by(route)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def alternatives(
+    tx: AsyncSession, settings: Settings, wanted: SessionState, now: datetime
+) -> list[Alternative]:
+    """Up to three other sessions with room, the most alike first."""
+    rows = await tx.execute(
+        sa.select(col(SessionCopy.id), col(SessionCopy.facts))
+        .where(col(SessionCopy.status) == "published", col(SessionCopy.starts_at) > now)
+        .order_by(col(SessionCopy.starts_at))
+        .limit(500)
+    )
+    sessions = {row.id: SessionState.model_validate(row.facts) for row in rows}
+    seats = await seats_by_kind(tx, list(sessions))
+    found = nearest(
+        wanted,
+        [
+            Candidate(facts, total(seats[id_]).available)
+            for id_, facts in sessions.items()
+            if _takes_registrations(facts, now)
+        ],
+    )
+    return [
+        Alternative(
+            **item.facts.model_dump(include=set(SessionTimes.model_fields)),
+            id=item.facts.id,
+            title=item.facts.title,
+            url=f"{settings.base_url}/seances/{item.facts.id}",
+            venue_name=item.facts.venue.name if item.facts.venue else None,
+            municipality=item.facts.venue.municipality if item.facts.venue else None,
+            available=item.available,
+        )
+        for item in found
+    ]
+
+
+def _takes_registrations(facts: SessionState, now: datetime) -> bool:
+    opened = facts.opens_at is None or facts.opens_at <= now
+    closed = facts.closes_at is not None and facts.closes_at <= now
+    return opened and not closed and not set(facts.registration_modes) <= {"drop_in"}
+
+
+async def position(tx: AsyncSession, registration: Registration) -> int | None:
+    """The place in the line, 1 being next; None for somebody who doesn't wait."""
+    if registration.status != "waitlisted":
+        return None
+    ahead = await tx.scalar(
+        sa.select(sa.func.count()).where(
+            col(Registration.session_id) == registration.session_id,
+            col(Registration.status) == "waitlisted",
+            col(Registration.seq) < registration.seq,
+        )
+    )
+    return (ahead or 0) + 1
+
+
+async def people(tx: AsyncSession, session_id: UUID, statuses: Sequence[str]) -> Sequence[Registration]:
+    """The registrations of a session in these states, in the order of their numbers."""
+    rows = await tx.scalars(
+        sa.select(Registration)
+        .where(col(Registration.session_id) == session_id, col(Registration.status).in_(statuses))
+        .order_by(col(Registration.seq))
+    )
+    return rows.all()
