@@ -299,6 +299,11 @@ def _counted(n: int, one: str, many: str, language: str = "fr") -> str:
     return f"{number(n, language)}{NBSP}{one if n in (0, 1) and (n or one != 'minute') else many}"
 
 
+def full_stop(text: str) -> str:
+    """The end of a sentence, without a second dot after "p.m."."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
 def typeset(text: str, language: str) -> str:
     """Text that somebody typed, with no-break spaces where the language wants them."""
     if language == "en":
@@ -339,7 +344,10 @@ def phone(value: str) -> str:
 def phone_link(value: str) -> str:
     """The address of a telephone link, `tel:+14185550142`; empty if `value` is no telephone number."""
     parsed = _parsed(value)
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.RFC3966) if parsed else ""
+    if parsed is None:
+        return ""
+    dialled = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return f"tel:{dialled}" + (f";ext={parsed.extension}" if parsed.extension else "")
 
 
 def tel(value: str) -> Markup:
