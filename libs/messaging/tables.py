@@ -16,12 +16,7 @@ class MessagingTables:
 
 
 # An outbox empties as fast as it fills: vacuum by count, not by share of the table.
-_BUSY = {
-    "postgresql_with": {
-        "autovacuum_vacuum_scale_factor": "0",
-        "autovacuum_vacuum_threshold": "1000",
-    }
-}
+_BUSY = {"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "1000"}
 
 
 def messaging_tables(metadata: sa.MetaData) -> MessagingTables:
@@ -36,6 +31,7 @@ def messaging_tables(metadata: sa.MetaData) -> MessagingTables:
         sa.Column("headers", JSONB, nullable=False),
         sa.Column("value", sa.LargeBinary),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        postgresql_with=_BUSY,
     )
     inbox = sa.Table(
         "inbox",

@@ -84,7 +84,9 @@ async def apply_access(
 
 
 async def _locked_row(tx: AsyncSession, session_id: UUID) -> SessionCopy:
-    await tx.execute(insert(SessionCopy).values(id=session_id).on_conflict_do_nothing())
+    await tx.execute(
+        insert(SessionCopy).values(SessionCopy(id=session_id).model_dump()).on_conflict_do_nothing()
+    )
     return await tx.get_one(SessionCopy, session_id, with_for_update=True, populate_existing=True)
 
 
