@@ -1,0 +1,83 @@
+"""What a session says to the other services: an explicit allow-list, built from its row."""
+
+from datetime import datetime
+from typing import Any
+
+from libs.messaging.contracts import (
+    HeldSeats,
+    Release,
+    SeatCounts,
+    SessionAccess,
+    SessionState,
+    VenueFacts,
+    WaitlistRule,
+)
+from services.events.models import Session, Tour, Venue
+
+
+def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> SessionState:
+    """The public facts of a session that was published. Never its room link or its notes."""
+    return SessionState(
+        id=session.id,
+        status=session.status,  # pydantic refuses a draft
+        title=session.title,
+        description=session.description,
+        bring=session.bring,
+        stream=session.stream,
+        kind=session.kind,
+        theme=session.theme,
+        level=session.level,
+        language=session.language,
+        modality=session.modality,
+        delivered_by=session.delivered_by,
+        region=session.region,
+        tour_id=session.tour_id,
+        tour_title=tour.title if tour else None,
+        venue=venue_facts(venue) if venue else None,
+        capacity=SeatCounts(on_site=session.capacity_on_site, online=session.capacity_online),
+        held_seats=tuple(HeldSeats(**item) for item in session.held_seats),
+        releases=tuple(Release(**_release(item)) for item in session.releases),
+        opens_at=session.opens_at,
+        closes_at=session.closes_at,
+        waitlist=WaitlistRule(
+            policy=session.waitlist_policy,
+            offer_hours=session.waitlist_offer_hours,
+            limit=session.waitlist_limit,
+        ),
+        registration_modes=tuple(session.registration_modes),
+        on_shrink=session.on_shrink,
+        change_reason=session.change_reason,
+        cancel_reason=session.cancel_reason,
+        starts_at=session.starts_at,
+        ends_at=session.ends_at,
+        timezone=session.timezone,
+        starts_at_utc=session.starts_at_utc,
+        ends_at_utc=session.ends_at_utc,
+        updated_at=session.updated_at,
+    )
+
+
+def venue_facts(venue: Venue) -> VenueFacts:
+    return VenueFacts(
+        id=venue.id,
+        name=venue.name,
+        street=venue.street,
+        municipality=venue.municipality,
+        province=venue.province,
+        postal_code=venue.postal_code,
+        phone=venue.phone,
+        latitude=venue.latitude,
+        longitude=venue.longitude,
+        accessibility=tuple(venue.accessibility),
+    )
+
+
+def session_access(session: Session) -> SessionAccess:
+    """What only confirmed people and staff may know. Private to the instance."""
+    return SessionAccess(
+        session_id=session.id, online_url=session.online_url, staff_notes=session.staff_notes
+    )
+
+
+def _release(item: dict[str, Any]) -> dict[str, Any]:
+    return item | {"at": datetime.fromisoformat(item["at"])}
