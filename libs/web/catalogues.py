@@ -42,7 +42,8 @@ def packages() -> list[str]:
 
 def check(package: str, language: str) -> list[Finding]:
     """What is missing, fuzzy, obsolete or has other placeholders in the catalogue of one package."""
-    wanted, given = extracted(package), catalogue(package, language)
+    given = catalogue(package, language)
+    wanted = _own(extracted(package), given, package, language)
     findings = [
         Finding(package, language, what, source_of(message))
         for message in wanted
@@ -51,6 +52,18 @@ def check(package: str, language: str) -> list[Finding]:
     unused = [message for message in given if message.id and wanted.get(message.id) is None]
     findings += [Finding(package, language, "obsolete", source_of(message)) for message in unused]
     return findings
+
+
+def _own(found: Catalog, given: Catalog, package: str, language: str) -> Catalog:
+    """`found` without what the shell's catalogue says already, unless the package says it its own way."""
+    if package == SHELL:
+        return found
+    shared = catalogue(SHELL, language)
+    own = Catalog()
+    for message in found:
+        if message.id and (given.get(message.id) is not None or _fault(message, shared)):
+            own[message.id] = message
+    return own
 
 
 def _fault(wanted: Message, catalogue: Catalog) -> str | None:
@@ -122,7 +135,8 @@ def _sources(package: str) -> list[Path]:
 
 def update(package: str, language: str) -> None:
     """Write the texts that the catalogue misses, untranslated, and drop those that nothing uses."""
-    given, wanted = catalogue(package, language), extracted(package)
+    given = catalogue(package, language)
+    wanted = _own(extracted(package), given, package, language)
     if not len(wanted) and not _path(package, language).is_file():
         return
     given.update(wanted, no_fuzzy_matching=True)
@@ -131,6 +145,9 @@ def update(package: str, language: str) -> None:
 
 def write(given: Catalog, package: str, language: str) -> None:
     """Put `given` in its file, in the order of the sources and without dates: additions merge."""
+    for message in given:
+        # Line numbers would change with every edit of the sources.
+        message.locations = sorted({(file, 0) for file, _line in message.locations})
     text = BytesIO()
     write_po(
         text, given, width=0, omit_header=True, sort_by_file=True, include_lineno=False, ignore_obsolete=True

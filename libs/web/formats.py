@@ -20,36 +20,12 @@ from libs.clock import zone as named_zone
 
 NBSP: Final = "\u00a0"
 
-_DAYS_FR = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
-_DAYS_EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS_FR = (
-    "janvier",
-    "février",
-    "mars",
-    "avril",
-    "mai",
-    "juin",
-    "juillet",
-    "août",
-    "septembre",
-    "octobre",
-    "novembre",
-    "décembre",
-)
-_MONTHS_EN = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
+_DAYS_FR = "lundi mardi mercredi jeudi vendredi samedi dimanche".split()
+_DAYS_EN = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_MONTHS_FR = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+_MONTHS_EN = "January February March April May June July August September October November December".split()
+_SHORT_FR = "janv. févr. mars avril mai juin juill. août sept. oct. nov. déc.".split()
+_SHORT_EN = "Jan. Feb. March April May June July Aug. Sept. Oct. Nov. Dec.".split()
 
 
 class _Clocked(Protocol):
@@ -79,8 +55,7 @@ def day(d: date, language: str) -> str:
     """The day without its year: « mardi 8 décembre », "Tuesday, December 8"."""
     if language == "en":
         return f"{weekday(d, language)}, {_MONTHS_EN[d.month - 1]} {d.day}"
-    number_ = "1er" if d.day == 1 else str(d.day)
-    return f"{weekday(d, language)} {number_} {_MONTHS_FR[d.month - 1]}"
+    return f"{weekday(d, language)} {_day_number(d)} {_MONTHS_FR[d.month - 1]}"
 
 
 def long_date(d: date, language: str) -> str:
@@ -89,19 +64,14 @@ def long_date(d: date, language: str) -> str:
 
 
 def short_date(d: date, language: str) -> str:
-    """For dense tables and subjects: « 8 déc. 2026 », "Dec. 8, 2026"; months of ≤ 4 letters stay whole."""
+    """For dense tables and subjects: « 8 déc. 2026 », "Dec. 8, 2026". Kept on one line."""
     if language == "en":
-        name = _MONTHS_EN[d.month - 1]
-        name = name if len(name) <= 4 else f"{name[:4] if name == 'September' else name[:3]}."
-        return f"{name}{NBSP}{d.day}, {d.year:04d}"
-    name = _MONTHS_FR[d.month - 1]
-    if len(name) > 4:
-        name = {"janvier": "janv.", "février": "févr.", "juillet": "juill.", "septembre": "sept."}.get(
-            name, f"{name[:3]}."
-        )
-        name = {"avr.": "avril", "jui.": "juin"}.get(name, name)
-    number_ = "1er" if d.day == 1 else str(d.day)
-    return f"{number_}{NBSP}{name}{NBSP}{d.year:04d}"
+        return f"{_SHORT_EN[d.month - 1]}{NBSP}{d.day},{NBSP}{d.year:04d}"
+    return f"{_day_number(d)}{NBSP}{_SHORT_FR[d.month - 1]}{NBSP}{d.year:04d}"
+
+
+def _day_number(d: date) -> str:
+    return "1er" if d.day == 1 else str(d.day)
 
 
 # Times
@@ -144,10 +114,10 @@ def updated_at(moment: datetime, now: datetime, language: str) -> str:
     """« à 9 h 12 » today, « le 7 décembre 2026, à 9 h 12 » before: what follows « mis à jour »."""
     if moment.date() == now.date():
         return _at(moment, language)
-    number_ = "1er" if moment.day == 1 and language != "en" else str(moment.day)
+    name, time_ = (_MONTHS_EN if language == "en" else _MONTHS_FR)[moment.month - 1], _at(moment, language)
     if language == "en":
-        return f"on {_MONTHS_EN[moment.month - 1]} {number_}, {moment.year}, {_at(moment, language)}"
-    return f"le {number_} {_MONTHS_FR[moment.month - 1]} {moment.year}, {_at(moment, language)}"
+        return f"on {name} {moment.day}, {moment.year}, {time_}"
+    return f"le {_day_number(moment)} {name} {moment.year}, {time_}"
 
 
 def deadline(end: datetime, now: datetime, language: str) -> str:
@@ -168,14 +138,13 @@ def deadline(end: datetime, now: datetime, language: str) -> str:
 
 def duration(length: timedelta, language: str) -> str:
     """« 2 h », « 1 h 30 », « 45 minutes »; "2 hours", "1 hour 30 minutes", "45 minutes"."""
-    minutes_ = int(length.total_seconds() // 60)
-    hours, rest = divmod(minutes_, 60)
-    if language == "en":
-        parts = [_counted(hours, "hour", "hours")] if hours else []
-        return " ".join([*parts, *([_counted(rest, "minute", "minutes")] if rest or not hours else [])])
-    if not hours:
-        return _counted(rest, "minute", "minutes")
-    return f"{hours}{NBSP}h" + (f"{NBSP}{rest:02d}" if rest else "")
+    hours, minutes = divmod(int(length.total_seconds()) // 60, 60)
+    if language != "en" and hours:
+        return f"{hours}{NBSP}h" + (f"{NBSP}{minutes:02d}" if minutes else "")
+    parts = [_counted(hours, "hour", "hours", language)] if hours else []
+    if minutes or not hours:
+        parts.append(_counted(minutes, "minute", "minutes", language))
+    return " ".join(parts)
 
 
 def iso(moment: date | datetime) -> str:
@@ -294,9 +263,10 @@ def capital_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _counted(n: int, one: str, many: str, language: str = "fr") -> str:
-    # French says « 0 personne »; English never gets here with 0 except for minutes.
-    return f"{number(n, language)}{NBSP}{one if n in (0, 1) and (n or one != 'minute') else many}"
+def _counted(n: int, one: str, many: str, language: str) -> str:
+    # French says « 0 personne », English "0 people".
+    singular = n == 1 or (n == 0 and language != "en")
+    return f"{number(n, language)}{NBSP}{one if singular else many}"
 
 
 def full_stop(text: str) -> str:

@@ -283,9 +283,10 @@ def _page(request: Request, problem: Problem) -> Response:
         log.exception("The problem page could not be rendered")
         language, package = language_of(request), request.app.state.package
         title = escape(translate(problem.title, language, package))
+        way_out = escape(translate(_("Aller au calendrier"), language, package))
         return HTMLResponse(
             f'<!doctype html><html lang="{language}"><title>{title}</title><h1>{title}</h1>'
-            f'<p><a href="/">{escape(translate(_("Aller au calendrier"), language, package))}</a></p>',
+            f'<p><a href="/">{way_out}</a></p>',
             problem.status,
         )
 
