@@ -7,25 +7,27 @@ each of them as a filter that already knows the language: `{{ start|long_date }}
 """
 
 import re
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
 from typing import Final, Protocol
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 from babel.core import get_global
-from babel.dates import get_timezone_name
+from babel.dates import get_day_names, get_month_names, get_timezone_name
 from markupsafe import Markup
 
 from libs.clock import zone as named_zone
 
 NBSP: Final = "\u00a0"
 
-_DAYS_FR = "lundi mardi mercredi jeudi vendredi samedi dimanche".split()
-_DAYS_EN = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-_MONTHS_FR = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
-_MONTHS_EN = "January February March April May June July August September October November December".split()
-_SHORT_FR = "janv. févr. mars avril mai juin juill. août sept. oct. nov. déc.".split()
-_SHORT_EN = "Jan. Feb. March April May June July Aug. Sept. Oct. Nov. Dec.".split()
+_Names = Mapping[str, Mapping[int, str]]
+_DAYS: _Names = {"fr": get_day_names(locale="fr_CA"), "en": get_day_names(locale="en_CA")}
+_MONTHS: _Names = {"fr": get_month_names(locale="fr_CA"), "en": get_month_names(locale="en_CA")}
+_SHORT_MONTHS: _Names = {
+    "fr": get_month_names("abbreviated", locale="fr_CA"),
+    "en": get_month_names("abbreviated", locale="en"),
+}
 
 
 class _Clocked(Protocol):
@@ -42,20 +44,20 @@ class _Clocked(Protocol):
 
 def weekday(d: date, language: str) -> str:
     """« mardi », "Tuesday"."""
-    return _DAYS_EN[d.weekday()] if language == "en" else _DAYS_FR[d.weekday()]
+    return _DAYS[_known(language)][d.weekday()]
 
 
 def month(d: date, language: str) -> str:
     """« décembre 2026 », "December 2026"."""
-    name = _MONTHS_EN[d.month - 1] if language == "en" else _MONTHS_FR[d.month - 1]
-    return f"{name} {d.year:04d}"
+    return f"{_month(d, language)} {d.year:04d}"
 
 
 def day(d: date, language: str) -> str:
     """The day without its year: « mardi 8 décembre », "Tuesday, December 8"."""
+    name = weekday(d, language)
     if language == "en":
-        return f"{weekday(d, language)}, {_MONTHS_EN[d.month - 1]} {d.day}"
-    return f"{weekday(d, language)} {_day_number(d)} {_MONTHS_FR[d.month - 1]}"
+        return f"{name}, {_month(d, language)} {d.day}"
+    return f"{name} {_day_number(d)} {_month(d, language)}"
 
 
 def long_date(d: date, language: str) -> str:
@@ -64,10 +66,19 @@ def long_date(d: date, language: str) -> str:
 
 
 def short_date(d: date, language: str) -> str:
-    """For dense tables and subjects: « 8 déc. 2026 », "Dec. 8, 2026". Kept on one line."""
+    """For dense tables: « 8 déc. 2026 », "Dec 8, 2026". Kept on one line."""
+    name = _SHORT_MONTHS[_known(language)][d.month]
     if language == "en":
-        return f"{_SHORT_EN[d.month - 1]}{NBSP}{d.day},{NBSP}{d.year:04d}"
-    return f"{_day_number(d)}{NBSP}{_SHORT_FR[d.month - 1]}{NBSP}{d.year:04d}"
+        return f"{name}{NBSP}{d.day},{NBSP}{d.year:04d}"
+    return f"{_day_number(d)}{NBSP}{name}{NBSP}{d.year:04d}"
+
+
+def _known(language: str) -> str:
+    return "en" if language == "en" else "fr"
+
+
+def _month(d: date, language: str) -> str:
+    return _MONTHS[_known(language)][d.month]
 
 
 def _day_number(d: date) -> str:
@@ -114,10 +125,10 @@ def updated_at(moment: datetime, now: datetime, language: str) -> str:
     """« à 9 h 12 » today, « le 7 décembre 2026, à 9 h 12 » before: what follows « mis à jour »."""
     if moment.date() == now.date():
         return _at(moment, language)
-    name, time_ = (_MONTHS_EN if language == "en" else _MONTHS_FR)[moment.month - 1], _at(moment, language)
+    name, clock = _month(moment, language), _at(moment, language)
     if language == "en":
-        return f"on {name} {moment.day}, {moment.year}, {time_}"
-    return f"le {_day_number(moment)} {name} {moment.year}, {time_}"
+        return f"on {name} {moment.day}, {moment.year:04d}, {clock}"
+    return f"le {_day_number(moment)} {name} {moment.year:04d}, {clock}"
 
 
 def deadline(end: datetime, now: datetime, language: str) -> str:
@@ -186,25 +197,21 @@ def zone_label(zone: str, instant: datetime, language: str) -> str:
 
     `zone` is an IANA name, `instant` an aware datetime. Unknown zones raise `libs.clock.UnknownZone`.
     """
-    if _follows_its_neighbours(zone, instant):
+    if _follows_its_neighbours(named_zone(zone), instant):
         locale = "en_CA" if language == "en" else "fr_CA"
         return get_timezone_name(named_zone(zone), locale=locale, zone_variant="generic")
-    if zone in _PLACES:
-        french, english = _PLACES[zone]
-        return f"{english} time" if language == "en" else f"heure {french}"
     city = zone.rsplit("/", 1)[-1].replace("_", " ")
-    return f"{city} time" if language == "en" else f"heure de {city}"
+    french, english = _PLACES.get(zone, (f"d’{city}" if city[:1] in "AEIOUYÉ" else f"de {city}", city))
+    return f"{english} Time" if language == "en" else f"heure {french}"
 
 
-def _follows_its_neighbours(zone: str, instant: datetime) -> bool:
-    meta = get_global("meta_zones").get(zone)
+def _follows_its_neighbours(here: ZoneInfo, instant: datetime) -> bool:
+    meta = get_global("meta_zones").get(here.key)
     if meta not in _REFERENCE:
         # Elsewhere CLDR's own name is the best there is, as long as it has one.
-        return meta is not None and zone not in _PLACES
-    here: tzinfo = named_zone(zone)
-    return (
-        instant.astimezone(here).utcoffset() == instant.astimezone(named_zone(_REFERENCE[meta])).utcoffset()
-    )
+        return meta is not None and here.key not in _PLACES
+    there = named_zone(_REFERENCE[meta])
+    return instant.astimezone(here).utcoffset() == instant.astimezone(there).utcoffset()
 
 
 # Numbers, places in a line, lists
