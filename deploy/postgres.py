@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import random
 import shutil
@@ -11,10 +10,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from deploy.binaries import Binaries, find_binaries
 from deploy.datadir import kept, write_private
+from deploy.parent import die_with_parent
 from deploy.unprivileged import Account, account_for
 
 _ADMIN = "tournee_admin"
@@ -121,7 +122,7 @@ class EmbeddedServer:
                 stderr=log,
                 # Ctrl-C at the terminal is for the runner, which stops the server last.
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(die_with_parent, signal.SIGINT),
             )
 
     def _is_ready(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
@@ -292,12 +293,3 @@ def _rotate(log: Path) -> None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-_libc = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    """In the child, before it becomes the server: ask the kernel for a fast shutdown when the runner dies."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)

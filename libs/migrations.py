@@ -5,8 +5,6 @@ and no env.py: what they would say is the same for every service and stands here
 to the process, so migrations run one after the other, never concurrently.
 """
 
-import argparse
-import asyncio
 import importlib
 import re
 from collections.abc import Callable
@@ -184,17 +182,3 @@ def _render_item(kind: str, item: Any, _context: object) -> Any:
     if kind == "type" and isinstance(item, AutoString):
         return f"sa.String(length={item.length})" if item.length else "sa.String()"
     return False
-
-
-def _main() -> None:
-    """`python -m libs.migrations URL PACKAGE MESSAGE` writes a revision; `make migration` calls it."""
-    parser = argparse.ArgumentParser()
-    for name in ("url", "package", "message"):
-        parser.add_argument(name)
-    given = parser.parse_args()
-    path = asyncio.run(new_revision(given.url, given.package, given.message))
-    print(path)  # noqa: T201  # the answer of a command
-
-
-if __name__ == "__main__":
-    _main()

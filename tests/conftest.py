@@ -76,7 +76,8 @@ def data_dir() -> Iterator[Path]:
 def postgres_url() -> Iterator[str]:
     """The administrator's URL of a real server: the embedded 18, or Debian's with TEST_POSTGRES=15."""
     if _MAJOR != 18:
-        _have_debians_server(_MAJOR)
+        # A missing server is installed or fails the run; it never skips a test.
+        subprocess.run(["bash", "deploy/install.sh", "postgres"], check=True)
     folder = open_folder()
     try:
         # Nothing here must outlive a power cut, so nothing waits for the disk.
@@ -84,18 +85,6 @@ def postgres_url() -> Iterator[str]:
             yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _have_debians_server(major: int) -> None:
-    """Install the server's programs when we may; a missing server fails the run, it never skips a test."""
-    if Path(f"/usr/lib/postgresql/{major}/bin/postgres").exists():
-        return
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", f"postgresql-{major}"]
-    if os.geteuid() != 0:
-        pytest.exit(f"PostgreSQL {major} is missing. Get it with: sudo {' '.join(install)}", returncode=1)
-    subprocess.run(["apt-get", "update", "--quiet"], check=True)
-    # Without policy-rc.d the package would start a server of its own.
-    subprocess.run(install, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
 class DatabaseFactory(Protocol):

@@ -1,0 +1,70 @@
+"""Which service answers which address, when one port serves them all."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from libs.web.app import overall_health, overall_metrics
+from libs.web.security import SecurityHeaders
+
+CATCHER = "boite-envoi"
+OPERATIONS = "operations"
+_PLACES = {
+    "/inscription": "registrations",
+    "/mon-inscription": "registrations",
+    "/guichet": "registrations",
+    "/api/registrations": "registrations",
+    "/health/registrations": "registrations",
+    "/guichet/appels": "notifications",
+    "/abonnement": "notifications",
+    "/desabonnement": "notifications",
+    "/api/notifications": "notifications",
+    "/health/notifications": "notifications",
+    "/boite-envoi": CATCHER,
+    "/boite-envoi.json": CATCHER,
+    "/health": OPERATIONS,
+    "/metrics": OPERATIONS,
+    "/health/events": "events",
+}
+"""The longest match by whole segments wins; everything else is the calendar's."""
+
+
+def service_at(path: str) -> str:
+    """The name of whoever answers `path`."""
+    place = path.rstrip("/")
+    while place:
+        if place in _PLACES:
+            return _PLACES[place]
+        place = place.rpartition("/")[0]
+    return "events"
+
+
+class Dispatch:
+    """One application made of several; their lifespans are run by whoever opened them."""
+
+    def __init__(self, services: Mapping[str, FastAPI], catcher: FastAPI | None, *, https: bool) -> None:
+        self._apps: dict[str, ASGIApp] = {**services, OPERATIONS: _operations(services, https=https)}
+        # With a real mail server there is no catcher, and its address is as unknown as any other.
+        self._apps[CATCHER] = catcher or services["events"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._apps[service_at(scope["path"])](scope, receive, send)
+
+
+def _operations(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
+    """What concerns all services at once: `/health` and `/metrics`."""
+    apps = list(services.values())
+
+    async def health(_request: Request) -> Response:
+        return await overall_health(apps)
+
+    async def metrics(_request: Request) -> Response:
+        return await overall_metrics(apps)
+
+    routes = [Route("/health", health), Route("/metrics", metrics)]
+    return SecurityHeaders(Starlette(routes=routes), https=https)

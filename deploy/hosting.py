@@ -1,0 +1,184 @@
+"""Opening services for a runner: their databases and bus before they run, everything closed after."""
+
+import asyncio
+import gc
+import importlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from deploy.ending import Ending
+from libs.database import Database, provision, service_url
+from libs.messaging import topics
+from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
+from libs.migrations import migrate
+from libs.settings import BadSettings, Settings
+from libs.web.app import Service
+from services.events import reference
+
+Ready = Callable[[], Coroutine[Any, Any, None]]
+SERVICES = ("events", "registrations", "notifications")
+_ONE_AT_A_TIME = 7_038_141
+"""The advisory lock on the server under which databases are created: processes may start together."""
+
+log = logging.getLogger(__name__)
+
+
+async def prepare(server_url: str, settings: Settings) -> None:
+    """Create what is missing on the server: each service's database, tables and reference data, and the bus."""
+    secret = settings.secret
+    guard = await asyncpg.connect(server_url)
+    try:
+        await guard.execute("select pg_advisory_lock($1)", _ONE_AT_A_TIME)
+        urls = {name: await provision(server_url, settings.instance, name, secret) for name in SERVICES}
+        for name, url in urls.items():
+            await migrate(url, f"services.{name}")
+        await _load_reference(urls["events"])
+        await provision_bus(_bus_server(server_url, settings), settings.instance, secret, topics.ALL)
+    finally:
+        await guard.close()
+
+
+async def _load_reference(url: str) -> None:
+    """The libraries and the activity templates, which every instance has."""
+    database = Database(url, application_name="tournee reference data")
+    try:
+        async with database.transaction() as session:
+            await reference.load(session)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterator[Service]:
+    """The service's database and bus, closed after the block; the bus's housekeeping runs meanwhile."""
+    secret, instance = settings.secret, settings.instance
+    async with AsyncExitStack() as stack:
+        database = Database(
+            service_url(server_url, instance, name, secret), application_name=f"tournee {name}"
+        )
+        stack.push_async_callback(database.close)
+        bus = PostgresBus(bus_url(_bus_server(server_url, settings), instance, name, secret))
+        stack.push_async_callback(bus.close)
+        await stack.enter_async_context(_compacting(bus, name))
+        yield Service(name, settings, database, bus)
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[None]:
+    """The application's loops run during the block."""
+    async with app.router.lifespan_context(app):
+        yield
+
+
+def create(service: Service) -> FastAPI:
+    """The application of `service`, made by its own `main`."""
+    app = importlib.import_module(f"services.{service.name}.main").create(service)
+    assert isinstance(app, FastAPI)
+    return app
+
+
+async def serve(app: ASGIApp, address: socket.socket, ending: Ending, ready: Ready | None = None) -> None:
+    """Answer on `address` until the end is asked for, then finish the requests under way.
+
+    `ready` runs beside it, once requests are answered; what it raises ends the process.
+    """
+    server = _web_server(app)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve(sockets=[address]), name="web")
+        await server.answering.wait()
+        ending.started()
+        beside = group.create_task(ready(), name="ready") if ready is not None else None
+        await ending.event.wait()
+        if beside is not None:
+            beside.cancel()
+        server.should_exit = True
+        await serving
+
+
+def _web_server(app: ASGIApp) -> "_Server":
+    """Its signals, logs and lifespans are looked after by whoever runs it."""
+    # What lives since the start lives for ever: the collector needn't look at it again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        # Its own access log would write tokens; libs.web.logs masks them.
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+    return _Server(config)
+
+
+def listening_socket(settings: Settings) -> socket.socket:
+    """The address that the instance will answer on, taken before anything else is started."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    taken = socket.socket(family)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((settings.host, settings.port))
+    except OSError as error:
+        taken.close()
+        raise BadSettings(
+            f"HOST, PORT : {settings.host}:{settings.port} ne peut pas être pris ({error.strerror})."
+        ) from error
+    return taken
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The runner stops more than the web server, so signals are its own."""
+        yield
+
+
+@asynccontextmanager
+async def _compacting(bus: PostgresBus, service: str) -> AsyncIterator[None]:
+    written = [topic for topic in topics.ALL if topic.writer == service]
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        if written:
+            group.create_task(bus.run_compaction(written, stop), name=f"{service}: compaction")
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+def server_database(url: str) -> str:
+    """The server's address with a database to connect to: `postgres` unless the address names one."""
+    parts = urlsplit(url)
+    path = parts.path if parts.path.strip("/") else "/postgres"
+    return parts._replace(scheme="postgresql", path=path).geturl()
+
+
+def _bus_server(server_url: str, settings: Settings) -> str:
+    if settings.bus_url is None:
+        return server_url
+    if settings.bus_url.startswith("kafka:"):
+        raise BadSettings(
+            "BUS_URL : Kafka n’est pas encore pris en charge; donnez une adresse postgresql://."
+        )
+    return server_database(settings.bus_url)

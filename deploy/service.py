@@ -1,0 +1,62 @@
+"""One service as its own process: `python -m deploy.service events`.
+
+It needs DATABASE_URL, SECRET_KEY and, for notifications, SMTP_URL; PUBLIC_URL is where people reach the
+whole instance, through a proxy that shares the addresses out as `deploy.dispatch` does.
+"""
+
+import argparse
+import sys
+
+import uvloop
+
+from deploy.ending import Ending
+from deploy.hosting import (
+    SERVICES,
+    create,
+    listening_socket,
+    opened,
+    prepare,
+    running,
+    serve,
+    server_database,
+)
+from libs.settings import BadSettings, Settings, read_settings
+from libs.web import logs
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.service")
+    parser.add_argument("name", choices=SERVICES)
+    name: str = parser.parse_args().name
+    try:
+        settings = read_settings()
+        server_url = _server_url(settings)
+        _ = settings.secret
+        logs.configure()
+        return uvloop.run(_run(name, settings, server_url))
+    except BadSettings as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+async def _run(name: str, settings: Settings, server_url: str) -> int:
+    ending = Ending()
+    ending.on_signals()
+    with listening_socket(settings) as address:
+        await prepare(server_url, settings)
+        async with opened(name, settings, server_url) as service:
+            app = create(service)
+            app.state.on_crash = ending.crash
+            async with running(app):
+                await serve(app, address, ending)
+    return ending.exit_code
+
+
+def _server_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise BadSettings("DATABASE_URL : l’adresse du serveur PostgreSQL manque.")
+    return server_database(settings.database_url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
