@@ -91,6 +91,8 @@ def is_unavailable(error: BaseException) -> bool:
             asyncpg.CrashShutdownError,
             asyncpg.TooManyConnectionsError,
             asyncpg.InterfaceError,
+            # What asyncpg says between the server's farewell and the end of the connection.
+            asyncpg.InternalClientError,
         ),
     )
 

@@ -48,16 +48,21 @@ class Bus(Protocol):
     """
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Append all of `messages`, durably, in their order within each partition, or raise."""
+        """Append all of `messages`, durably, in their order within each partition.
+
+        Raises `BusUnavailable` when the broker is away; they may have been appended all the same.
+        """
 
     async def consume(
         self, group: str, topics: Sequence[Topic], handler: Handler, stop: asyncio.Event
     ) -> None:
         """Feed `handler` batches of one partition each, in order, until `stop` is set.
 
-        Returning acknowledges the batch; raising redelivers it after a back-off. Partitions are shared
-        out among the members of `group`; a group that is new reads from the start. A broker that is
-        away makes this wait, not fail.
+        Returning acknowledges the batch; raising redelivers it after a back-off, while other partitions
+        go on. Several partitions may be handled at the same time, each of them by one call at a time.
+        Partitions are shared out among the members of `group`; a group that is new reads from the start.
+        A broker that is away makes this wait, not fail. At `stop` a handler that is at work gets a
+        moment to finish and is then cancelled; what it did not finish is delivered again.
         """
 
     async def rewind(self, group: str, topics: Sequence[Topic]) -> None:

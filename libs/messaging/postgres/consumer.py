@@ -31,7 +31,7 @@ from bus.place p cross join lateral (
 where p.owner = current_user and p.group_name = $1 and p.holder = $2
     and p.topic = {name} and p.partition <> all({skip})
 """
-_LEAVE_SECONDS = 0.3
+_STOP_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Pace:
     lease: float = 4.0
     batch: int = 200
     concurrency: int = 4
-    grace: float = 0.4
+    grace: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +76,27 @@ class Consumer:
         self._leaving: set[Part] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        stopping = asyncio.create_task(self._wake_when(stop))
         try:
-            async with asyncio.TaskGroup() as handlers:
-                while not stop.is_set():
-                    try:
-                        await self._read_until(stop, handlers)
-                    except BusUnavailable as error:
-                        self._failures += 1
-                        delay = backoff_seconds(self._failures)
-                        log.warning("%s waits %.1f s: %s", self._membership.group, delay, error)
-                        await pause(stop, delay)
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._keep_reading(stop, tasks))
+                await stop.wait()
+                self._wake.set()
+                # A server that doesn't answer must not hold up the end.
+                await asyncio.wait((reading,), timeout=_STOP_SECONDS)
+                reading.cancel()
                 await self._finish()
         finally:
-            stopping.cancel()
             await self._leave()
 
-    async def _wake_when(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._wake.set()
+    async def _keep_reading(self, stop: asyncio.Event, handlers: asyncio.TaskGroup) -> None:
+        while not stop.is_set():
+            try:
+                await self._read_until(stop, handlers)
+            except BusUnavailable as error:
+                self._failures += 1
+                delay = backoff_seconds(self._failures)
+                log.warning("%s waits %.1f s: %s", self._membership.group, delay, error)
+                await pause(stop, delay)
 
     async def _read_until(self, stop: asyncio.Event, handlers: asyncio.TaskGroup) -> None:
         while not stop.is_set():
@@ -193,7 +195,7 @@ class Consumer:
     async def _leave(self) -> None:
         try:
             if self._line.is_open:
-                async with asyncio.timeout(_LEAVE_SECONDS), self._line.use() as connection:
+                async with asyncio.timeout(_STOP_SECONDS), self._line.use() as connection:
                     await self._membership.leave(connection)
         except (BusUnavailable, TimeoutError):
             log.info("%s: the leases run out by themselves", self._membership.group)

@@ -13,7 +13,7 @@ from libs.messaging.bus import BusUnavailable
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _CONNECT_SECONDS = 5.0
-_CLOSE_SECONDS = 0.3
+_CLOSE_SECONDS = 0.2
 ANSWER_SECONDS = 15.0
 """A server that is silent for longer counts as away."""
 

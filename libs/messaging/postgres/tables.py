@@ -53,7 +53,10 @@ create table if not exists {head} (
     next bigint not null default 0
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 """
-_HEADS = "insert into {head} (partition) select generate_series(0, $1::integer - 1) on conflict do nothing"
+_HEADS = """
+insert into {head} (partition) select generate_series(0, $1::integer - 1)
+where not exists (select from {head})
+"""
 
 
 def log_table(topic: Topic) -> str:

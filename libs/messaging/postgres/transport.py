@@ -76,11 +76,11 @@ class PostgresBus:
         async with self._line.use() as connection:
             if len(by_topic) == 1:
                 # A single statement is a transaction of its own: one round trip.
-                await _append(connection, *next(iter(by_topic.items())))
+                await append(connection, *next(iter(by_topic.items())))
                 return
             async with connection.transaction():
                 for topic in sorted(by_topic, key=lambda topic: topic.name):
-                    await _append(connection, topic, by_topic[topic])
+                    await append(connection, topic, by_topic[topic])
 
     async def consume(
         self, group: str, topics: Sequence[Topic], handler: Handler, stop: asyncio.Event
@@ -125,7 +125,8 @@ class PostgresBus:
         await self._line.close()
 
 
-async def _append(connection: Connection, topic: Topic, messages: Sequence[Message]) -> None:
+async def append(connection: Connection, topic: Topic, messages: Sequence[Message]) -> None:
+    """Append to one topic; others see it, and append in turn, once the transaction has ended."""
     await connection.execute(
         tables.with_tables(_APPEND, topic),
         [partition_of(message) for message in messages],
