@@ -37,7 +37,7 @@ class Timers:
 
     async def offers_and_releases(self, stop: asyncio.Event) -> None:
         """Record what is due within a second; whoever comes first locks the session and decides."""
-        await _repeat(stop, 1.0, self._act_on_what_is_due)
+        await _repeat(stop, 1.0, self.act_on_what_is_due)
 
     async def seats(self, stop: asyncio.Event) -> None:
         """Announce changed seats at most 100 ms after the change, many changes as one."""
@@ -108,7 +108,8 @@ class Timers:
                 seating.telling.tell(registration, reminders.cause_of(mark))
         await seating.telling.finish()
 
-    async def _act_on_what_is_due(self) -> None:
+    async def act_on_what_is_due(self) -> None:
+        """One pass over the offers that ended and the releases whose date has come."""
         async with self._database.reading() as tx:
             now = await decision_time(tx)
             late = await _sessions_with_late_offers(tx, now)

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+import orjson
 import pytest
 from fastapi import FastAPI
 
@@ -73,10 +75,23 @@ def person(number: int = 1, **changes: Any) -> dict[str, Any]:
     return body | changes
 
 
+def bearer(registration: dict[str, Any]) -> dict[str, str]:
+    """The headers of the registration's own person."""
+    return {"Authorization": f"Bearer {registration['manage_token']}"}
+
+
+def problem(answer: httpx.Response) -> str:
+    """The slug of a problem."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return str(answer.json()["type"]).rpartition(":")[2]
+
+
 class Instance:
     """The service and its application, driven as its peers and its users do."""
 
-    def __init__(self, app: FastAPI, database: Database, settings: Settings, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, app: FastAPI, database: Database, settings: Settings, client: httpx.AsyncClient
+    ) -> None:
         self.app, self.database, self.settings, self.client = app, database, settings, client
         self.staff = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         self._inbox = inbox(database, settings)
@@ -108,6 +123,13 @@ class Instance:
             headers=headers,
         )
 
+    async def show(self, registration: dict[str, Any]) -> dict[str, Any]:
+        """A registration as staff see it now."""
+        path = f"/api/registrations/v1/registrations/{registration['id']}"
+        answer = await self.client.get(path, headers=self.staff)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
     async def seats(self, session_id: UUID) -> dict[str, Any]:
         answer = await self.client.get(f"/api/registrations/v1/sessions/{session_id}/seats")
         assert answer.status_code == 200, answer.text
@@ -115,8 +137,6 @@ class Instance:
 
     async def announced(self, topic: topics.Topic = topics.REGISTRATIONS) -> list[Any]:
         """The payloads in the outbox, oldest first: what this service has said."""
-        import orjson
-
         connection = await asyncpg.connect(self.database.url)
         try:
             rows = await connection.fetch("select value from outbox where topic = $1 order by id", topic.name)
@@ -129,13 +149,14 @@ class Instance:
         return [state["causes"][-1]["cause"] for state in await self.announced() if state["causes"]]
 
 
+ShiftClock = Callable[[Database, timedelta], Awaitable[None]]
+
+
 @pytest.fixture
-async def shift_clock(postgres_url: str) -> AsyncIterator[Callable[[Database, timedelta], Awaitable[None]]]:
+def shift_clock(postgres_url: str) -> ShiftClock:
     """Move the decision clock of a database, as only its administrator can."""
 
     async def shift(database: Database, by: timedelta) -> None:
-        from urllib.parse import urlsplit
-
         path = urlsplit(database.url).path
         admin = await asyncpg.connect(urlsplit(postgres_url)._replace(path=path).geturl())
         try:
@@ -143,7 +164,7 @@ async def shift_clock(postgres_url: str) -> AsyncIterator[Callable[[Database, ti
         finally:
             await admin.close()
 
-    yield shift
+    return shift
 
 
 @pytest.fixture
