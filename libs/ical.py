@@ -6,9 +6,10 @@ decides UID and SEQUENCE; the same facts always give the same bytes, so that an 
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, vCalAddress, vDDDTypes, vDuration, vGeo, vText, vUri
@@ -26,14 +27,14 @@ Status = Literal["CONFIRMED", "TENTATIVE", "CANCELLED"]
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address and the name to show; the address is refused (`ValueError`) unless it is plain."""
+    """An address and the name to show; `ValueError` unless the address is of the form a@b."""
 
     address: str
     name: str = ""
 
     def __post_init__(self) -> None:
         if not _ADDRESS.fullmatch(self.address):
-            raise ValueError("not a plain e-mail address")
+            raise ValueError("not an e-mail address")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,8 @@ class Entry:
     def __post_init__(self) -> None:
         _zone_key(self.start)
         _zone_key(self.end)
-        if self.end <= self.start:
+        # In UTC: two times of one zone compare as their clocks show, whatever the hour that happens twice.
+        if self.end.astimezone(UTC) <= self.start.astimezone(UTC):
             raise ValueError("an event ends after it starts")
         if self.sequence < 0:
             raise ValueError("SEQUENCE starts at 0")
@@ -124,10 +126,8 @@ def invitation(
     """
     calendar = _calendar(method)
     _add_zones(calendar, [entry], "")
-    event = _event(entry, organizer)
-    event["DTSTAMP"] = vDDDTypes(_utc(dtstamp))
-    if method == "CANCEL":
-        event["STATUS"] = vText("CANCELLED")
+    status: Status = "CANCELLED" if method == "CANCEL" else entry.status
+    event = _event(replace(entry, dtstamp=dtstamp, status=status), organizer)
     parameters = {
         "CUTYPE": "INDIVIDUAL",
         "ROLE": "REQ-PARTICIPANT",
@@ -229,7 +229,8 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _address(mailbox: Mailbox) -> vCalAddress:
-    address = vCalAddress(f"mailto:{mailbox.address}")
+    # RFC 6068: what a mailto: address can't hold is percent-encoded.
+    address = vCalAddress("mailto:" + quote(mailbox.address, safe="@!$'*+/=^_{|}~"))
     # A quoted parameter can hold no quotation mark (RFC 5545, 3.1); the typographic one reads the same.
     name = _one_line(mailbox.name).replace('"', "”")
     if name:
@@ -243,7 +244,8 @@ def _tag(language: str) -> str:
 
 # What people type can hold anything; what ends a line or isn't text may not reach the file. The line ends
 # of Unicode go too: many readers split on them.
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+")
+_UNSAFE = r"\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\"(),:;<>@\[\\\]"
+_ADDRESS = re.compile(f"[^{_UNSAFE}]+@[^{_UNSAFE}]+")
 _LINE_ENDS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -257,6 +259,6 @@ def _one_line(value: str) -> str:
 
 
 def _uri(value: str) -> str:
-    if not re.fullmatch(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]+", value):
-        raise ValueError("not a plain web address")
-    return value
+    if not re.match(r"https?://[^/?#]", value):
+        raise ValueError("not a web address")
+    return quote(_UNPRINTABLE.sub("", _LINE_ENDS.sub("", value)).strip(), safe="%:/?#[]@!$&'()*+,;=~")
