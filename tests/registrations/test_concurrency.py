@@ -1,0 +1,92 @@
+"""Many people at once: the last seat is never given twice, whatever the order of events."""
+
+import asyncio
+import random
+
+import asyncpg
+import pytest
+
+from libs.messaging.contracts import SeatCounts
+from services.registrations.timers import Timers
+from tests.registrations.conftest import Instance, bearer, session_state
+
+
+async def test_sixty_people_on_ten_seats_get_ten_seats_and_fifty_places_in_line(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=10))
+    await instance.hear(session)
+
+    answers = await asyncio.gather(*(instance.register(session.id, number) for number in range(60)))
+
+    found = [answer.json() for answer in answers]
+    assert sorted(answer["status"] for answer in found) == ["confirmed"] * 10 + ["waitlisted"] * 50
+    places = [answer["position"] for answer in found if answer["status"] == "waitlisted"]
+    assert sorted(places) == list(range(1, 51))
+
+
+async def test_one_form_sent_ten_times_at_once_is_one_registration(instance: Instance) -> None:
+    session = session_state()
+    await instance.hear(session)
+
+    answers = await asyncio.gather(
+        *(instance.register(session.id, headers={"Idempotency-Key": "one"}) for _ in range(10))
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+async def test_a_storm_of_cancellations_answers_and_newcomers_breaks_no_rule(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=5))
+    await instance.hear(session)
+    people = [(await instance.register(session.id, number)).json() for number in range(15)]
+    chance = random.Random(7)
+
+    async def act(number: int) -> int:
+        person = chance.choice(people)
+        path = f"/api/registrations/v1/registrations/{person['id']}"
+        match chance.randrange(5):
+            case 0:
+                answer = await instance.client.delete(path, headers=bearer(person))
+            case 1 | 2:
+                answer = await instance.client.post(f"{path}/accept", headers=bearer(person))
+            case 3:
+                answer = await instance.client.post(f"{path}/decline", headers=bearer(person))
+            case _:
+                answer = await instance.register(session.id, 100 + number)
+        return answer.status_code
+
+    statuses = await asyncio.gather(*(act(number) for number in range(60)), _announce_seats(instance))
+
+    assert set(statuses) <= {200, 201, 409, None}
+    seats = await instance.seats(session.id)
+    assert seats["confirmed"] + seats["offered"] <= seats["capacity"] == 5
+    rows = await _count_by_status(instance)
+    assert (rows.get("confirmed", 0), rows.get("offered", 0)) == (seats["confirmed"], seats["offered"])
+    assert seats["available"] == 0 or seats["waitlisted"] == 0, "no free seat while somebody waits"
+
+
+async def test_the_database_refuses_one_person_too_many_whoever_asks(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1))
+    await instance.hear(session)
+    await instance.register(session.id)
+    connection = await asyncpg.connect(instance.database.url)
+    try:
+        with pytest.raises(asyncpg.CheckViolationError, match="no_oversell"):
+            await connection.execute("update seat_pool set confirmed = confirmed + 1")
+        with pytest.raises(asyncpg.CheckViolationError, match="seat_has_a_pool"):
+            await connection.execute("update registration set pool_channel = null")
+    finally:
+        await connection.close()
+
+
+async def _announce_seats(instance: Instance) -> None:
+    await Timers(instance.database, instance.settings).announce_seats()
+
+
+async def _count_by_status(instance: Instance) -> dict[str, int]:
+    connection = await asyncpg.connect(instance.database.url)
+    try:
+        rows = await connection.fetch("select status, count(*) from registration group by status")
+    finally:
+        await connection.close()
+    return {row["status"]: row["count"] for row in rows}
