@@ -22,6 +22,7 @@ from services.events.inputs import (
     refuse,
 )
 from services.events.models import Activity, Programme, Session, Trainer, Venue
+from services.events.plans import session_search
 from services.events.problems import InUse, Stale, UnknownThing
 from services.events.search import search_text
 
@@ -131,16 +132,16 @@ def _differs(venue: Venue, name: str) -> bool:
 
 
 async def _follow(db: AsyncSession, instance: str, venue_id: UUID, venue: object) -> None:
-    """Sessions of a venue take its region along and say its new facts."""
+    """Sessions of a venue take its region and its name along, and say its new facts."""
     assert isinstance(venue, Venue)
-    if venue.region is not None:
-        sessions = await db.execute(
-            select(Session)
-            .where(col(Session.venue_id) == venue_id, col(Session.status).in_(("draft", "published")))
-            .order_by(col(Session.id))
-            .with_for_update()
-        )
-        for session in sessions.scalars():
-            session.region = venue.region
-        await db.flush()
+    sessions = await db.execute(
+        select(Session)
+        .where(col(Session.venue_id) == venue_id, col(Session.status).in_(("draft", "published")))
+        .order_by(col(Session.id))
+        .with_for_update()
+    )
+    for session in sessions.scalars():
+        session.region = venue.region or session.region
+        session.search = session_search(session, venue)
+    await db.flush()
     await retell_sessions(db, instance, col(Session.venue_id) == venue_id)

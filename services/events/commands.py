@@ -45,7 +45,7 @@ async def create_session(db: AsyncSession, given: Mapping[str, Any]) -> Session:
     around = await _around(db, given)
     plan = plans.checked(read(SessionInput, plans.defaults(around) | given), around)
     session = Session(title="", stream="", modality="", timezone="")  # type: ignore[call-arg]
-    plans.write(session, plan)
+    plans.write(session, plan, around.venue)
     db.add(session)
     await db.flush()
     return session
@@ -71,7 +71,7 @@ async def patch_session(
     around = await _around(db, _with_current_references(session, given))
     plan = plans.checked(read(SessionInput, plans.patched(session, given, around.venue)), around)
     before = _Known.of(session, await _place(db, session))
-    plans.write(session, plan)
+    plans.write(session, plan, around.venue)
     return await _changed(db, instance, session, before, reason)
 
 
@@ -116,7 +116,7 @@ async def reschedule_session(
     fields["closes_at"] = _not_after(session.closes_at, when.ends.utc)
     plan = plans.checked(read(SessionInput, plans.patched(session, fields, around.venue)), around)
     before = _Known.of(session, await _place(db, session))
-    plans.write(session, plan)
+    plans.write(session, plan, around.venue)
     return await _changed(db, instance, session, before, asked.reason)
 
 

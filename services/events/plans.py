@@ -145,7 +145,7 @@ def window_of(stop: Stop | None) -> Window | None:
     return Window(stop.first_date, stop.last_date) if stop is not None else None
 
 
-def write(session: Session, plan: Plan) -> None:
+def write(session: Session, plan: Plan, venue: Venue | None) -> None:
     """Put the plan into the row; life (status, version, reasons) is for the commands."""
     fields = plan.fields
     for name in COPIED:
@@ -164,13 +164,14 @@ def write(session: Session, plan: Plan) -> None:
     session.waitlist_policy = fields.waitlist.policy
     session.waitlist_offer_hours = fields.waitlist.offer_hours
     session.waitlist_limit = fields.waitlist.limit
-    session.search = session_search(session)
+    session.search = session_search(session, venue)
 
 
-def session_search(session: Session) -> str:
-    """What `session.search` holds."""
+def session_search(session: Session, venue: Venue | None) -> str:
+    """What `session.search` holds: its words and its place's."""
     theme = vocabularies.label("themes", session.theme) if session.theme else None
-    return search_text(session.title, theme, session.audience, session.description)
+    place = (venue.name, venue.municipality) if venue is not None else ()
+    return search_text(session.title, theme, session.audience, *place, session.description)
 
 
 def write_times(session: Session, when: Times) -> None:
