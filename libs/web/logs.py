@@ -68,9 +68,12 @@ class RequestLog:
 
 def route_of(scope: Scope) -> str | None:
     """The template of the route that answers (`/seances/{id}`), which holds no id and no token."""
-    template = getattr(scope.get("route"), "path_format", None) or getattr(scope.get("route"), "path", None)
-    if isinstance(template, str):
-        return template
+    # `route` knows its own router's part of the address; FastAPI keeps the whole of it beside.
+    whole = scope.get("fastapi", {}).get("effective_route_context")
+    for route in (whole, scope.get("route")):
+        template = getattr(route, "path_format", None)
+        if isinstance(template, str):
+            return template
     return "/static" if scope["path"].startswith("/static/") else None
 
 

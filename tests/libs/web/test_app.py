@@ -111,18 +111,19 @@ async def test_health_is_503_when_the_database_is_away(make_app: AppFactory) -> 
 
 
 async def test_metrics_count_requests_by_template_never_by_address(make_app: AppFactory) -> None:
-    nested = APIRouter(prefix="/mon-inscription")
+    outer, inner = APIRouter(prefix="/mon-inscription"), APIRouter(prefix="/{token}")
 
-    @nested.get("/{token}")
+    @inner.get("/place")
     async def personal(token: str) -> str:
         return "yours"
 
-    app = make_app(nested)
+    outer.include_router(inner)
+    app = make_app(outer)
     async with client_of(app) as client:
-        await client.get("/mon-inscription/secret-token")
+        await client.get("/mon-inscription/secret-token/place")
         await client.get("/unknown/secret-token")
         figures = (await client.get("/metrics")).text
-    labels = 'method="GET",route="/mon-inscription/{token}",service="events",status="200"'
+    labels = 'method="GET",route="/mon-inscription/{token}/place",service="events",status="200"'
     assert f"tournee_requests_total{{{labels}}} 1.0" in figures
     assert "secret-token" not in figures
     assert "tournee_request_seconds_bucket" in figures

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 
 from libs.messaging.bus import BusUnavailable
 from libs.web import loops
+from libs.web.i18n import ROOT
 from libs.web.loops import LoopEnded, is_expected
 from tests.libs.web.conftest import AppFactory
 from tests.waiting import eventually
@@ -91,6 +93,31 @@ async def test_a_broken_loop_ends_the_process_loudly(
     assert name == "relay"
     assert isinstance(error, ZeroDivisionError if kind == "raises" else LoopEnded)
     assert caplog.records[0].exc_info
+
+
+BREAKS = """
+import asyncio
+from libs.web.i18n import ROOT
+from libs.web.loops import Loops, exit_loudly
+
+async def broken(stop):
+    raise ZeroDivisionError
+
+async def main():
+    async with Loops({"relay": broken}, lambda: exit_loudly).running():
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_unless_told_otherwise_the_whole_process_ends_with_a_status_that_says_so() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BREAKS, stderr=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    _out, errors = await process.communicate()
+    assert process.returncode == loops.EXIT_SOFTWARE
+    assert b"A loop broke" in errors
 
 
 async def test_a_loop_that_ignores_the_stop_is_cancelled(
