@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
 from libs.migrations import migrate
 from libs.settings import BadSettings, Settings
 from libs.web.app import Service
+from libs.web.loops import Loops
 from services.events import reference
 
 Ready = Callable[[], Coroutine[Any, Any, None]]
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 async def prepare(server_url: str, settings: Settings) -> None:
-    """Create what is missing on the server: each service's database, tables and reference data, and the bus."""
+    """Create what is missing on the server: databases, tables, reference data, and the bus."""
     secret = settings.secret
     guard = await asyncpg.connect(server_url)
     try:
@@ -59,7 +61,7 @@ async def _load_reference(url: str) -> None:
 
 @asynccontextmanager
 async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterator[Service]:
-    """The service's database and bus, closed after the block; the bus's housekeeping runs meanwhile."""
+    """The service's database and bus, closed after the block."""
     secret, instance = settings.secret, settings.instance
     async with AsyncExitStack() as stack:
         database = Database(
@@ -68,14 +70,18 @@ async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterato
         stack.push_async_callback(database.close)
         bus = PostgresBus(bus_url(_bus_server(server_url, settings), instance, name, secret))
         stack.push_async_callback(bus.close)
-        await stack.enter_async_context(_compacting(bus, name))
         yield Service(name, settings, database, bus)
 
 
 @asynccontextmanager
-async def running(app: FastAPI) -> AsyncIterator[None]:
-    """The application's loops run during the block."""
-    async with app.router.lifespan_context(app):
+async def running(app: FastAPI, ending: Ending) -> AsyncIterator[None]:
+    """The application's loops run during the block, and the upkeep of the logs that its service writes."""
+    service: Service = app.state.service
+    app.state.on_crash = ending.crash
+    written = [topic for topic in topics.ALL if topic.writer == service.name]
+    assert isinstance(service.bus, PostgresBus)
+    upkeep = {f"{service.name}: compaction": partial(service.bus.run_compaction, written)} if written else {}
+    async with Loops(upkeep, lambda: ending.crash).running(), app.router.lifespan_context(app):
         yield
 
 
@@ -152,19 +158,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """The runner stops more than the web server, so signals are its own."""
         yield
-
-
-@asynccontextmanager
-async def _compacting(bus: PostgresBus, service: str) -> AsyncIterator[None]:
-    written = [topic for topic in topics.ALL if topic.writer == service]
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        if written:
-            group.create_task(bus.run_compaction(written, stop), name=f"{service}: compaction")
-        try:
-            yield
-        finally:
-            stop.set()
 
 
 def server_database(url: str) -> str:

@@ -134,7 +134,7 @@ def _seats(text: str) -> int:
 
 async def _import(request: Request, settings: Settings, url: str) -> Report:
     if request.path.stat().st_size > LARGEST_FILE:
-        raise BadListing(f"Le fichier dépasse {LARGEST_FILE // 1_000_000} Mo. Coupez-le en plusieurs.")
+        raise BadListing(f"Le fichier dépasse {LARGEST_FILE // 1_000_000}\u00a0Mo. Coupez-le en plusieurs.")
     content = request.path.read_bytes()
     database = Database(url, application_name="tournee import")
     try:

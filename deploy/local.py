@@ -6,9 +6,9 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -35,6 +35,7 @@ from deploy.mailbox import Mailbox
 from deploy.parent import die_with_parent
 from libs.settings import BadSettings, Settings, read_settings
 from libs.web import logs
+from libs.web.loops import Loops
 
 
 def main() -> int:
@@ -112,31 +113,29 @@ async def _live(
     ending: Ending,
 ) -> None:
     """The whole instance, from its databases to its last request."""
+    _say("Les bases de données se préparent…")
+    await _prepared(settings, server_url)
     async with AsyncExitStack() as stack:
         if server is not None:
-            await stack.enter_async_context(_supervised(server))
-        _say("Les bases de données se préparent…")
-        await _prepared(settings, server_url)
+            watch = Loops({"postgres": server.keep_running}, lambda: ending.crash)
+            await stack.enter_async_context(watch.running())
         mailbox = Mailbox(settings.data_dir / CATCHER) if settings.smtp_url is None else None
         smtp_url = await stack.enter_async_context(mailcatcher.catching(mailbox)) if mailbox else None
-        apps, catcher = {}, None
-        for name in SERVICES:
-            # The others' settings still say that no mail server was chosen.
-            own = (
-                settings.model_copy(update={"smtp_url": smtp_url})
-                if smtp_url and name == "notifications"
-                else settings
+        # The others' settings still say that no mail server was chosen.
+        mailing = settings.model_copy(update={"smtp_url": smtp_url or settings.smtp_url})
+        services = {
+            name: await stack.enter_async_context(
+                opened(name, mailing if name == "notifications" else settings, server_url)
             )
-            service = await stack.enter_async_context(opened(name, own, server_url))
-            apps[name] = create(service)
-            apps[name].state.on_crash = ending.crash
-            await stack.enter_async_context(running(apps[name]))
-            if mailbox is not None and catcher is None:
-                catcher = mailcatcher.create(replace(service, name=CATCHER), mailbox)
-        https = settings.base_url.startswith("https:")
-        await serve(
-            Dispatch(apps, catcher, https=https), address, ending, lambda: _ready(settings, server_url)
-        )
+            for name in SERVICES
+        }
+        catching = replace(services["events"], name=CATCHER)
+        catcher = mailcatcher.create(catching, mailbox) if mailbox else None
+        apps = {name: create(service) for name, service in services.items()}
+        for app in apps.values():
+            await stack.enter_async_context(running(app, ending))
+        dispatch = Dispatch(apps, catcher, https=settings.base_url.startswith("https:"))
+        await serve(dispatch, address, ending, partial(_ready, settings))
 
 
 async def _prepared(settings: Settings, server_url: str) -> None:
@@ -148,19 +147,7 @@ async def _prepared(settings: Settings, server_url: str) -> None:
         raise BadSettings(f"DATABASE_URL : le serveur ne peut pas servir ({error}).") from error
 
 
-@asynccontextmanager
-async def _supervised(server: postgres.EmbeddedServer) -> AsyncIterator[None]:
-    """The embedded server is started again if it dies during the block."""
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server.keep_running(stop), name="postgres")
-        try:
-            yield
-        finally:
-            stop.set()
-
-
-async def _ready(settings: Settings, server_url: str) -> None:
+async def _ready(settings: Settings) -> None:
     """Once requests are answered: the demonstration, if wanted, then where to go."""
     base = settings.base_url
     places = [

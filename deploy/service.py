@@ -46,8 +46,7 @@ async def _run(name: str, settings: Settings, server_url: str) -> int:
         await prepare(server_url, settings)
         async with opened(name, settings, server_url) as service:
             app = create(service)
-            app.state.on_crash = ending.crash
-            async with running(app):
+            async with running(app, ending):
                 await serve(app, address, ending)
     return ending.exit_code
 
