@@ -37,12 +37,16 @@ _VENUE_COLUMNS = tuple(item.name for item in fields(PublicVenue) if item.name !=
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The calendar's filters, with what they mean now: the place found, the days, the moment."""
+    """The calendar's filters, with what they mean now: the place found, the days, the moment.
+
+    `statuses` is what staff and programs may ask for instead of what is to come; drafts are for staff.
+    """
 
     filters: CalendarFilters
     now: datetime
     today: date
     nearby: Nearby | None = None
+    statuses: tuple[str, ...] = ()
 
     @property
     def days(self) -> tuple[date | None, date | None]:
@@ -299,6 +303,8 @@ def _conditions(asked: Asked) -> list[sa.ColumnElement[bool]]:
 
 def _coming(asked: Asked) -> list[sa.ColumnElement[bool]]:
     """What the calendar shows: announced and not over, unless a past day was asked for."""
+    if asked.statuses:
+        return [_S.c.status.in_(asked.statuses)]
     if asked.looks_back:
         return [_S.c.status.in_(("published", "held", "cancelled")), _announced()]
     return [
