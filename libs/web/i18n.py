@@ -112,11 +112,8 @@ def _catalogue_files(language: str, package: str | None) -> Iterator[Path]:
         yield folder_of(package) / "locale" / f"{language}.po"
     yield folder_of(SHELL) / "locale" / f"{language}.po"
     if package is None:
-        yield from sorted(
-            path
-            for path in ROOT.glob(f"*/**/locale/{language}.po")
-            if path.parent.parent != folder_of(SHELL) and not path.is_relative_to(ROOT / ".venv")
-        )
+        found = {path for depth in ("*", "*/*") for path in ROOT.glob(f"{depth}/locale/{language}.po")}
+        yield from sorted(found - {folder_of(SHELL) / "locale" / f"{language}.po"})
 
 
 def folder_of(package: str) -> Path:

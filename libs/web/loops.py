@@ -17,6 +17,9 @@ Crash = Callable[[str, BaseException], None]
 
 EXIT_SOFTWARE = 70
 """sysexits.h EX_SOFTWARE: whoever restarts processes sees that this was no clean stop."""
+LOCK_NOT_AVAILABLE, DEADLOCK, SERIALIZATION_FAILURE = "55P03", "40P01", "40001"
+"""SQLSTATEs (PostgreSQL, appendix A) after which the same request may well succeed."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 GRACE = 10.0
 """Seconds that a loop gets to finish what it holds, once told to stop."""
@@ -91,7 +94,13 @@ class Loops:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether this is the database or the broker being away, which passes by itself."""
+    """Whether this passes by itself: the database or the broker is away, or others hold the locks."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_expected(inner) for inner in error.exceptions)
-    return isinstance(error, BusUnavailable) or is_unavailable(error)
+    return isinstance(error, BusUnavailable) or is_unavailable(error) or _is_contention(error)
+
+
+def _is_contention(error: BaseException) -> bool:
+    """PostgreSQL gave up waiting or undid one of two transactions that waited for each other."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state in {LOCK_NOT_AVAILABLE, DEADLOCK, SERIALIZATION_FAILURE}

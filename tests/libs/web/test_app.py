@@ -74,6 +74,23 @@ async def test_what_a_failed_request_did_is_rolled_back(make_app: AppFactory, se
         assert (await client.get("/lire")).json() == []
 
 
+async def test_a_row_that_others_hold_too_long_is_503_and_not_an_error(
+    make_app: AppFactory, seats: Database
+) -> None:
+    routes = APIRouter()
+
+    @routes.post("/prendre")
+    async def take(session: Transaction) -> None:
+        await session.execute(text("set local lock_timeout = '1ms'"))
+        await session.execute(text("select * from seat for update"))
+
+    async with client_of(make_app(routes, database=seats)) as client, seats.transaction() as other:
+        await other.execute(text("select * from seat for update"))
+        response = await client.post("/prendre")
+    assert response.status_code == 503
+    assert "retry-after" in response.headers
+
+
 async def test_reading_never_changes_anything(make_app: AppFactory, seats: Database) -> None:
     async with client_of(make_app(router(), database=seats)) as client:
         await client.get("/lire")
