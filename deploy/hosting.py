@@ -167,6 +167,11 @@ def server_database(url: str) -> str:
     return parts._replace(scheme="postgresql", path=path).geturl()
 
 
+def calendar_domain(settings: Settings) -> str:
+    """What follows the @ of this instance's calendar identifiers, for ever."""
+    return settings.calendar_domain or f"{settings.instance}.tournee.internal"
+
+
 def _bus_server(server_url: str, settings: Settings) -> str:
     if settings.bus_url is None:
         return server_url

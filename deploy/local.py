@@ -23,6 +23,7 @@ from deploy.dispatch import CATCHER, Dispatch
 from deploy.ending import Ending
 from deploy.hosting import (
     SERVICES,
+    calendar_domain,
     create,
     listening_socket,
     opened,
@@ -83,9 +84,7 @@ def _completed(settings: Settings, data: DataDir, port: int) -> Settings:
         chosen["admin_token"] = SecretStr(data.kept("admin-token"))
     if settings.calendar_domain is None:
         # Kept, because the calendars of people who registered know it.
-        chosen["calendar_domain"] = data.kept(
-            "calendar-domain", lambda: f"{settings.instance}.tournee.internal"
-        )
+        chosen["calendar_domain"] = data.kept("calendar-domain", partial(calendar_domain, settings))
     return settings.model_copy(update=chosen)
 
 

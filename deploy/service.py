@@ -12,6 +12,7 @@ import uvloop
 from deploy.ending import Ending
 from deploy.hosting import (
     SERVICES,
+    calendar_domain,
     create,
     listening_socket,
     opened,
@@ -32,6 +33,7 @@ def main() -> int:
         settings = read_settings()
         server_url = _server_url(settings)
         _ = settings.secret
+        settings = settings.model_copy(update={"calendar_domain": calendar_domain(settings)})
         logs.configure()
         return uvloop.run(_run(name, settings, server_url))
     except BadSettings as error:
