@@ -53,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def told(report: Report, *, dry_run: bool) -> Iterator[str]:
     """The report in sentences, for the person at the terminal."""
-    yield f"Source « {report.source} » : {len(report.entries)} lignes lues."
+    yield f"Source « {report.source} » : {len(report.entries)} lignes lues."
     if dry_run:
-        yield "Essai seulement : rien n’est écrit."
+        yield "Essai seulement : rien n’est écrit."
     for outcome, words in _OUTCOMES.items():
         if number := report.counts[outcome]:
             yield f"  {number:>5}  {words}"
@@ -156,7 +156,7 @@ def _server(settings: Settings) -> Iterator[str]:
         return
     folder = settings.data_dir.resolve()
     if not (folder / "postgres").is_dir():
-        raise BadSettings(f"DATA_DIR ({folder}) ne contient pas d’instance. Lancez d’abord « make run ».")
+        raise BadSettings(f"DATA_DIR ({folder}) ne contient pas d’instance. Lancez d’abord « make run ».")
     with _embedded(folder) as server:
         yield service_url(server, settings.instance, "events", _kept_secret(settings))
 

@@ -123,7 +123,7 @@ async def _gazetteer(db: AsyncSession, options: Options) -> Gazetteer:
     gazetteer = Gazetteer.of(venues, municipality=options.municipality, region=options.region)
     if not gazetteer.by_key:
         where = options.municipality or options.region or "cette instance"
-        raise BadListing(f"Aucun lieu n’est connu pour « {where} ». Vérifiez le nom de la ville ou le code.")
+        raise BadListing(f"Aucun lieu n’est connu pour « {where} ». Vérifiez le nom de la ville ou le code.")
     return gazetteer
 
 
@@ -215,11 +215,11 @@ async def _refresh(
 def _why_kept(session: Session) -> tuple[str, str] | None:
     """Why the source no longer decides: the reason's id and its words."""
     if session.status == "held":
-        return "held_here", "La séance a déjà eu lieu : elle reste comme elle est."
+        return "held_here", "La séance a déjà eu lieu : elle reste comme elle est."
     if session.version != session.source_version:
-        return "edited_here", "Quelqu’un a modifié cette séance ici : elle reste comme elle est."
+        return "edited_here", "Quelqu’un a modifié cette séance ici : elle reste comme elle est."
     if session.status == "cancelled":
-        return "cancelled_here", "La séance a été annulée : une séance annulée ne revient pas."
+        return "cancelled_here", "La séance a été annulée : une séance annulée ne revient pas."
     return None
 
 
@@ -274,6 +274,6 @@ def _refused(row: Refused) -> Entry:
 
 
 def _gone(session: Session) -> Entry:
-    text = "La liste ne la nomme plus. Rien n’a été changé : annulez-la ici si elle n’a pas lieu."
+    text = "La liste ne la nomme plus. Rien n’a été changé : annulez-la ici si elle n’a pas lieu."
     source_id = (session.source_id or "").partition("@")[0]
     return Entry(Outcome.GONE, None, source_id, session.title, ("not_listed",), (text,))

@@ -21,7 +21,7 @@ LONGEST_ID = 200
 SERIES_FROM = timedelta(hours=24)
 """A longer row is a series that the listing flattened: its dates aren't given."""
 
-# A mark before or after the title, in capitals or set off by punctuation: « Ma dette annulée » is a title.
+# A mark before or after the title, in capitals or set off by punctuation: « Ma dette annulée » is a title.
 _CANCELLED_MARK = re.compile(
     r"^\W*(?:ANNULÉE?S?\b|ANNULEE?S?\b|(?i:annulée?s?)\s*[-–—:)\]])[\s\W]*"
     r"|\s*[-–—:(\[]\s*(?i:annulée?s?)[\s)\].!]*$"
@@ -122,7 +122,7 @@ class Gazetteer:
     def of(
         cls, venues: Iterable[KnownVenue], *, municipality: str | None = None, region: str | None = None
     ) -> "Gazetteer":
-        """The venues of one municipality or region: a « Gabrielle-Roy » stands in Laval and in Québec."""
+        """The venues of one municipality or region: a « Gabrielle-Roy » stands in Laval and in Québec."""
         by_key: dict[str, list[KnownVenue]] = {}
         for venue in venues:
             if municipality and search_text(venue.municipality) != search_text(municipality):
@@ -193,18 +193,18 @@ def _rows(content: bytes) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 def _decode(content: bytes) -> str:
     if len(content) > LARGEST_FILE:
-        raise BadListing(f"Le fichier dépasse {LARGEST_FILE // 1_000_000} Mo. Coupez-le en plusieurs.")
+        raise BadListing(f"Le fichier dépasse {LARGEST_FILE // 1_000_000}\u00a0Mo. Coupez-le en plusieurs.")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadListing("Le fichier est en UTF-16. Enregistrez-le en « CSV UTF-8 ».")
+        raise BadListing("Le fichier est en UTF-16. Enregistrez-le en « CSV UTF-8 ».")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise BadListing(
-            f"Le fichier n’est pas en UTF-8 (ligne {line}). Enregistrez-le en « CSV UTF-8 »."
+            f"Le fichier n’est pas en UTF-8 (ligne {line}). Enregistrez-le en « CSV UTF-8 »."
         ) from error
     if "\0" in text:
-        raise BadListing("Le fichier contient des octets nuls : ce n’est pas un fichier CSV.")
+        raise BadListing("Le fichier contient des octets nuls : ce n’est pas un fichier CSV.")
     return text
 
 
@@ -219,16 +219,16 @@ def _check_heading(heading: Sequence[str]) -> None:
         raise BadListing("Le fichier est vide.")
     if missing := [name for name in COLUMNS if name not in heading]:
         raise BadListing(
-            f"Il manque {'la colonne' if len(missing) == 1 else 'les colonnes'} : {', '.join(missing)}."
+            f"Il manque {'la colonne' if len(missing) == 1 else 'les colonnes'} : {', '.join(missing)}."
         )
     if doubled := sorted({name for name in heading if name and heading.count(name) > 1}):
-        raise BadListing(f"Une colonne est là deux fois : {', '.join(doubled)}.")
+        raise BadListing(f"Une colonne est là deux fois : {', '.join(doubled)}.")
 
 
 def _csv_problem(error: csv.Error, line: int) -> str:
     if "field larger" in str(error):
-        return f"Une cellule est beaucoup trop longue (ligne {line}). Un guillemet n’est pas fermé ?"
-    return f"La ligne {line} n’est pas du CSV : un guillemet est mal placé ou n’est pas fermé."
+        return f"Une cellule est beaucoup trop longue (ligne {line}). Un guillemet n’est pas fermé ?"
+    return f"La ligne {line} n’est pas du CSV : un guillemet est mal placé ou n’est pas fermé."
 
 
 def _read_row(number: int, cells: Mapping[str, str], gazetteer: Gazetteer) -> Candidate | Refused:
@@ -264,7 +264,7 @@ def _about_identity(row_id: str, title: str) -> Iterator[Obstacle]:
         yield Obstacle(Reason.NO_TITLE, "Le titre manque.")
     for name, text, longest in (("id", row_id, LONGEST_ID), ("titre", title, LONGEST_TITLE)):
         if len(text) > longest:
-            yield Obstacle(Reason.TOO_LONG, f"Le champ « {name} » dépasse {longest} caractères.")
+            yield Obstacle(Reason.TOO_LONG, f"Le champ « {name} » dépasse {longest} caractères.")
 
 
 def _times(cells: Mapping[str, str], obstacles: list[Obstacle]) -> tuple[datetime, datetime] | None:
@@ -278,9 +278,9 @@ def _times(cells: Mapping[str, str], obstacles: list[Obstacle]) -> tuple[datetim
             problem = problem or "n’est pas une date et une heure"
         else:
             if value.utcoffset() is None:
-                problem = "n’a pas de fuseau : écrivez par exemple 2025-02-13T23:30:00Z"
+                problem = "n’a pas de fuseau : écrivez par exemple 2025-02-13T23:30:00Z"
             elif value.year not in _YEARS:
-                problem = f"a une année impossible : {value.year}"
+                problem = f"a une année impossible : {value.year}"
             else:
                 found.append(value.astimezone(UTC))
         if problem:
@@ -292,7 +292,7 @@ def _times(cells: Mapping[str, str], obstacles: list[Obstacle]) -> tuple[datetim
         obstacles.append(Obstacle(Reason.ENDS_BEFORE_START, "La fin ne vient pas après le début."))
     elif ends - starts >= SERIES_FROM:
         days = (ends - starts).days
-        text = f"Du début à la fin, il y a {days} {'jour' if days == 1 else 'jours'} : "
+        text = f"Du début à la fin, il y a {days} {'jour' if days == 1 else 'jours'} : "
         text += "c’est une série ou une exposition, et ses dates ne sont pas données."
         obstacles.append(Obstacle(Reason.SERIES, text))
     return starts, ends
@@ -304,16 +304,16 @@ def _venue(names: Sequence[str], gazetteer: Gazetteer, obstacles: list[Obstacle]
         obstacles.append(Obstacle(Reason.NO_PLACE, "Aucun lieu n’est nommé."))
         return None
     if len(names) > 1:
-        text = f"La ligne nomme {len(names)} lieux et une séance a lieu à un seul : {_some(names)}."
+        text = f"La ligne nomme {len(names)} lieux et une séance a lieu à un seul : {_some(names)}."
         obstacles.append(Obstacle(Reason.SEVERAL_PLACES, text))
     found: list[KnownVenue] = []
     for name in names:
         venues = gazetteer.find(name)
         if not venues:
-            obstacles.append(Obstacle(Reason.UNKNOWN_PLACE, f"Ce lieu est inconnu ici : « {name} »."))
+            obstacles.append(Obstacle(Reason.UNKNOWN_PLACE, f"Ce lieu est inconnu ici : « {name} »."))
         elif len(venues) > 1:
             towns = _some([venue.municipality or "?" for venue in venues])
-            text = f"Plusieurs lieux se nomment « {name} » : {towns}. Précisez la ville ou la région."
+            text = f"Plusieurs lieux se nomment « {name} » : {towns}. Précisez la ville ou la région."
             obstacles.append(Obstacle(Reason.AMBIGUOUS_PLACE, text))
         found += venues
     return found[0] if len(names) == 1 and len(found) == 1 else None
@@ -329,7 +329,7 @@ def _names(cell: str) -> tuple[str, ...]:
 
 
 def _without_mark(title: str) -> str:
-    """« ANNULÉ - Rencontre » → « Rencontre »: the session's status says it."""
+    """« ANNULÉ - Rencontre » → « Rencontre »: the session's status says it."""
     return _CANCELLED_MARK.sub("", " ".join(title.split()))
 
 
