@@ -6,17 +6,19 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
 from typing import NoReturn
 
 import asyncpg
+import httpx
 import uvloop
 from pydantic import SecretStr
 
-from deploy import mailcatcher, postgres
+from deploy import demo, mailcatcher, postgres
 from deploy.binaries import NoPostgres
 from deploy.datadir import DataDir, DataDirBusy, DataDirUnusable
 from deploy.dispatch import CATCHER, Dispatch
@@ -60,17 +62,19 @@ def main() -> int:
         return 0
 
 
-def _with_settings(settings: Settings) -> int:
+def _with_settings(read: Settings) -> int:
     logs.configure(level=logging.WARNING if sys.stderr.isatty() else logging.INFO)
-    data = DataDir.open(settings.data_dir)
-    address = listening_socket(settings)
-    settings = _completed(settings, data, address.getsockname()[1])
+    data = DataDir.open(read.data_dir)
+    address = listening_socket(read)
+    settings = _completed(read, data, address.getsockname()[1])
+    shows_token = read.admin_token is None
     if settings.database_url is not None:
-        return uvloop.run(_run(settings, server_database(settings.database_url), address, None))
+        url = server_database(settings.database_url)
+        return uvloop.run(_run(_Instance(settings, address, url, None, shows_token)))
     _say("PostgreSQL démarre…")
     server = postgres.start(data.path)
     try:
-        return uvloop.run(_run(settings, server.url, address, server))
+        return uvloop.run(_run(_Instance(settings, address, server.url, server, shows_token)))
     finally:
         server.stop()
 
@@ -88,35 +92,36 @@ def _completed(settings: Settings, data: DataDir, port: int) -> Settings:
     return settings.model_copy(update=chosen)
 
 
-async def _run(
-    settings: Settings,
-    server_url: str,
-    address: socket.socket,
-    server: postgres.EmbeddedServer | None,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    """What the start has settled before the event loop runs. `server` is None for a DATABASE_URL."""
+
+    settings: Settings
+    address: socket.socket
+    server_url: str
+    server: postgres.EmbeddedServer | None
+    shows_token: bool
+
+
+async def _run(instance: _Instance) -> int:
     ending = Ending()
     ending.on_signals()
     try:
-        await _live(settings, server_url, address, server, ending)
+        await _live(instance, ending)
     except asyncio.CancelledError:
         if not ending.event.is_set():
             raise
     return ending.exit_code
 
 
-async def _live(
-    settings: Settings,
-    server_url: str,
-    address: socket.socket,
-    server: postgres.EmbeddedServer | None,
-    ending: Ending,
-) -> None:
-    """The whole instance, from its databases to its last request."""
+async def _live(instance: _Instance, ending: Ending) -> None:
+    """Everything, from the databases to the last request."""
+    settings, server_url = instance.settings, instance.server_url
     _say("Les bases de données se préparent…")
     await _prepared(settings, server_url)
     async with AsyncExitStack() as stack:
-        if server is not None:
-            watch = Loops({"postgres": server.keep_running}, lambda: ending.crash)
+        if instance.server is not None:
+            watch = Loops({"postgres": instance.server.keep_running}, lambda: ending.crash)
             await stack.enter_async_context(watch.running())
         mailbox = Mailbox(settings.data_dir / CATCHER) if settings.smtp_url is None else None
         smtp_url = await stack.enter_async_context(mailcatcher.catching(mailbox)) if mailbox else None
@@ -134,7 +139,7 @@ async def _live(
         for app in apps.values():
             await stack.enter_async_context(running(app, ending))
         dispatch = Dispatch(apps, catcher, https=settings.base_url.startswith("https:"))
-        await serve(dispatch, address, ending, partial(_ready, settings))
+        await serve(dispatch, instance.address, ending, partial(_ready, settings, instance.shows_token))
 
 
 async def _prepared(settings: Settings, server_url: str) -> None:
@@ -146,20 +151,33 @@ async def _prepared(settings: Settings, server_url: str) -> None:
         raise BadSettings(f"DATABASE_URL : le serveur ne peut pas servir ({error}).") from error
 
 
-async def _ready(settings: Settings) -> None:
+async def _ready(settings: Settings, shows_token: bool) -> None:
     """Once requests are answered: the demonstration, if wanted, then where to go."""
+    links = await _demonstrated(settings) if settings.demo else []
     base = settings.base_url
-    places = [
-        ("Calendrier", f"{base}/"),
-        ("Coordination (lien de connexion)", f"{base}/connexion/{_token(settings)}"),
-        ("Guichet", f"{base}/guichet"),
-    ]
+    # A token that the operator chose is the operator's to show.
+    sign_in = f"{base}/connexion" + (f"/{_token(settings)}" if shows_token else "")
+    places = [("Calendrier", f"{base}/"), ("Coordination (lien de connexion)", sign_in)]
+    places.append(("Guichet", f"{base}/guichet"))
     if settings.smtp_url is None:
         places.append(("Boîte d’envoi", f"{base}/boite-envoi"))
     _say("\nTournée est prête. Ouvrez :")
-    for name, place in places:
+    for name, place in [*places, *links]:
         _say(f"  {name:<34}{place}")
     _say("\nPour arrêter : Ctrl+C.")
+
+
+async def _demonstrated(settings: Settings) -> Sequence[tuple[str, str]]:
+    """Fill an empty instance; what is worth opening in it. An instance without it is still an instance."""
+    # This process's own address: the public one may lead through a proxy that isn't there yet.
+    here = settings.model_copy(update={"public_url": None}).base_url
+    _say(f"Tournée répond sur {here}/")
+    try:
+        summary = await demo.load(here, _token(settings), _say)
+    except (demo.DemoFailed, httpx.HTTPError) as error:
+        print(f"La démonstration n’a pas pu être chargée : {error}", file=sys.stderr)
+        return []
+    return summary.links if summary else []
 
 
 def _token(settings: Settings) -> str:

@@ -75,17 +75,24 @@ class EmbeddedServer:
             if self._process is not None and self._process.poll() is not None and not stop.is_set():
                 print("PostgreSQL s’est arrêté : nouveau démarrage.", flush=True)
                 # Not in another thread: the kernel ties the death signal to the thread that starts it.
-                self.start()
+                for pause in self._starting():
+                    await asyncio.sleep(pause)
 
     def start(self) -> None:
         """Stop what is left of an earlier run, then start and wait until connections are taken."""
-        _stop_leftovers(self._cluster)
+        for pause in self._starting():
+            time.sleep(pause)
+
+    def _starting(self) -> Iterator[float]:
+        """A start, step by step: the caller waits as many seconds as each step says."""
         deadline = time.monotonic() + _PATIENCE
         while True:
+            yield from _stopping_leftovers(self._cluster)
             _rotate(self._log)
             seen = self._log.stat().st_size if self._log.exists() else 0
             self._process = self._spawn()
-            if self._is_ready(self._process, deadline):
+            yield from self._becoming_ready(self._process, deadline)
+            if self._process.poll() is None:
                 return
             said = self._log.read_bytes()[seen:].decode(errors="replace").strip()
             if "could not bind" in said:
@@ -93,7 +100,7 @@ class EmbeddedServer:
             # Memory of a server that was killed is let go within seconds, once its last child has left.
             elif not ("shared memory block" in said and time.monotonic() < deadline):
                 raise CannotStart(f"PostgreSQL n’a pas démarré. Son journal ({self._log}) dit :\n{said}")
-            time.sleep(0.2)
+            yield 0.2
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         options = {
@@ -125,17 +132,16 @@ class EmbeddedServer:
                 preexec_fn=partial(die_with_parent, signal.SIGINT),
             )
 
-    def _is_ready(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
-        """Wait until the server says that it takes connections; False when it ended instead."""
+    def _becoming_ready(self, process: subprocess.Popen[bytes], deadline: float) -> Iterator[float]:
+        """Wait until the server says that it takes connections, or has ended."""
         while process.poll() is None:
             lines = _pid_file(self._cluster)
             if len(lines) > 7 and lines[0].strip() == str(process.pid) and lines[7].strip() == "ready":
-                return True
+                return
             if time.monotonic() > deadline:
                 self.stop()
                 raise CannotStart(f"PostgreSQL n’est pas prêt après {_PATIENCE:.0f} s : voir {self._log}.")
-            time.sleep(0.01)
-        return False
+            yield 0.01
 
 
 def start(data_dir: Path, *, major: int | None = None, durable: bool = True) -> EmbeddedServer:
@@ -249,10 +255,16 @@ def _free_port() -> int:
     raise CannotStart(f"Aucun port libre entre {_PORTS.start} et {_PORTS.stop}.")
 
 
-def _stop_leftovers(cluster: Path) -> None:
-    """End what an earlier, killed run left at work in `cluster`, gently first."""
+def stop_leftovers(cluster: Path) -> None:
+    """End what an earlier, killed run left at work in `cluster`."""
+    for pause in _stopping_leftovers(cluster):
+        time.sleep(pause)
+
+
+def _stopping_leftovers(cluster: Path) -> Iterator[float]:
+    """Gently first; the caller waits as many seconds as each step says."""
     deadline = time.monotonic() + _PATIENCE
-    while left := _at_work_in(cluster):
+    while left := at_work_in(cluster):
         lines = _pid_file(cluster)
         postmaster = int(lines[0]) if lines and lines[0].strip().isdigit() else None
         gently = time.monotonic() < deadline
@@ -263,13 +275,13 @@ def _stop_leftovers(cluster: Path) -> None:
                     pid,
                     (signal.SIGINT if pid == postmaster else signal.SIGQUIT) if gently else signal.SIGKILL,
                 )
-        time.sleep(0.05)
+        yield 0.05
     # Nobody works here: a pid file that is left names a process of another life of the machine.
     if Path("/proc/self").exists():
         (cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _at_work_in(cluster: Path) -> list[int]:
+def at_work_in(cluster: Path) -> list[int]:
     """The processes whose working folder is `cluster`: a server and its children have it as theirs."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):

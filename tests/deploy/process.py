@@ -1,5 +1,6 @@
 """Running instances as people do: whole processes, watched from outside."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -10,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
+
+from deploy import postgres
 
 ROOT = Path(__file__).parents[2]
 READY = "Pour arrêter"
@@ -90,6 +93,13 @@ class Runner:
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code
+
+
+def kill_database(data_dir: Path) -> None:
+    """kill -9 for every process of the embedded server; some may be ending already."""
+    for pid in postgres.at_work_in(data_dir / "postgres"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def as_nobody(folder: Path) -> dict[str, object]:

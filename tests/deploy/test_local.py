@@ -17,7 +17,7 @@ import pytest
 from deploy import postgres
 from deploy.hosting import SERVICES
 from libs.database import database_name, in_database
-from tests.deploy.process import ROOT, Runner, as_nobody
+from tests.deploy.process import ROOT, Runner, as_nobody, kill_database
 from tests.waiting import eventually
 
 Start = Callable[..., Runner]
@@ -54,7 +54,7 @@ def start(data_dir: Path) -> Iterator[Start]:
     for runner in runners:
         if runner.process.poll() is None:
             runner.stop(signal.SIGKILL)
-    postgres._stop_leftovers(data_dir / "postgres")
+    postgres.stop_leftovers(data_dir / "postgres")
 
 
 def test_an_empty_folder_becomes_a_whole_instance(start: Start, data_dir: Path) -> None:
@@ -77,7 +77,7 @@ def test_an_empty_folder_becomes_a_whole_instance(start: Start, data_dir: Path) 
 def test_a_signal_stops_everything_cleanly(start: Start, data_dir: Path, how: signal.Signals) -> None:
     runner = start().ready()
     assert runner.stop(how) == 0
-    assert not postgres._at_work_in(data_dir / "postgres")
+    assert not postgres.at_work_in(data_dir / "postgres")
     assert "Traceback" not in runner.errors
 
 
@@ -86,7 +86,7 @@ def test_a_signal_during_the_start_gives_it_up(start: Start, data_dir: Path) -> 
     assert runner.process.stdout is not None
     runner.process.stdout.readline()
     assert runner.stop() == 0
-    assert not postgres._at_work_in(data_dir / "postgres")
+    assert not postgres.at_work_in(data_dir / "postgres")
 
 
 def test_a_second_start_says_that_the_folder_is_in_use(start: Start, data_dir: Path) -> None:
@@ -104,8 +104,7 @@ async def test_nothing_is_lost_when_everything_is_killed(start: Start, data_dir:
         created = client.post("/api/events/v1/sessions", json=SESSION)
         assert created.status_code == 201, created.text
     runner.process.kill()
-    for pid in postgres._at_work_in(data_dir / "postgres"):
-        os.kill(pid, signal.SIGKILL)
+    kill_database(data_dir)
     again = start().ready()
     assert again.token == runner.token
     with again.client as client:

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from deploy import postgres
+from tests.deploy.process import kill_database
 from tests.waiting import eventually
 
 _START = """
@@ -54,7 +55,7 @@ def holder(data_dir: Path) -> Iterator[Holder]:
     holder = Holder(data_dir)
     yield holder
     holder.stop()
-    postgres._stop_leftovers(data_dir / "postgres")
+    postgres.stop_leftovers(data_dir / "postgres")
 
 
 async def run(url: str, statement: str) -> object:
@@ -74,7 +75,7 @@ def alive(pid: int) -> bool:
 
 
 def freed_of(data_dir: Path) -> bool:
-    return not postgres._at_work_in(data_dir / "postgres")
+    return not postgres.at_work_in(data_dir / "postgres")
 
 
 async def test_a_second_run_finds_what_the_first_one_stored(data_dir: Path) -> None:
@@ -91,8 +92,7 @@ async def test_nothing_is_lost_when_everything_is_killed(data_dir: Path, holder:
     connection = await asyncpg.connect(url)
     await connection.execute("create table kept as select 1 as n")
     holder.process.kill()
-    for pid in postgres._at_work_in(data_dir / "postgres"):
-        os.kill(pid, signal.SIGKILL)
+    kill_database(data_dir)
     connection.terminate()
     with postgres.running(data_dir) as again:
         assert await run(again, "select n from kept") == 1
