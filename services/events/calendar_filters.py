@@ -105,7 +105,8 @@ def read_filters(query: QueryParams) -> tuple[CalendarFilters, FormErrors]:
         first=first,
         last=last,
     )
-    return filters, mistakes
+    in_order = FormErrors((name, mistakes[name]) for name in _ADDRESS_NAMES if name in mistakes)
+    return filters, in_order
 
 
 _NAMES: Final = tuple(item.name for item in fields(CalendarFilters))

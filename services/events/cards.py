@@ -52,9 +52,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The sessions that begin on one day. `continued`: the page before began it."""
+    """The sessions that begin on one day. `with_year`: it is another year than the reader's."""
 
     date: date
+    with_year: bool
     cards: tuple[Card, ...]
 
 
@@ -76,7 +77,8 @@ def days(
     by_day: dict[date, list[Card]] = {}
     for session in sessions:
         by_day.setdefault(session.starts_at.date(), []).append(card(session, now, home_zone, language))
-    return tuple(Day(day, tuple(cards)) for day, cards in by_day.items())
+    this_year = now.astimezone(zone(home_zone)).year
+    return tuple(Day(day, day.year != this_year, tuple(cards)) for day, cards in by_day.items())
 
 
 def card(session: PublicSession, now: datetime, home_zone: str, language: str) -> Card:

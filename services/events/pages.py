@@ -1,6 +1,7 @@
 """The public pages: the calendar, a session, a tour, the programme on paper, and what we promise."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,7 +90,7 @@ async def session_page(
             updated=_local(session.updated_at, home_zone),
             now=_local(now, home_zone),
             words=_words(session, language),
-            others=[cards.card(other, now, home_zone, language) for other in others],
+            others=[cards.card(replace(o, distance_km=None), now, home_zone, language) for o in others],
             structured_data=embedded(data) if session.announced else None,
             webcal=_webcal(request, f"/seances/{session.id}.ics"),
         )
@@ -194,6 +195,7 @@ def _calendar_context(request: Request, question: Question, page: Page) -> dict[
         "question": question,
         "typed": question.typed,
         "errors": question.mistakes,
+        "hidden_errors": bool(set(question.mistakes) - {"near", "theme", "period", ""}),
         "nearby": asked.nearby,
         "days": cards.days(page.sessions, asked.now, question.home_zone, language),
         "total": page.total,
@@ -223,7 +225,7 @@ async def _closest(
     asked = question.asked
     if page.total or asked.nearby is None:
         return ()
-    found = await public_queries.nearest(reading, asked.nearby, asked.now)
+    found = await public_queries.nearest(reading, asked)
     return [cards.card(session, asked.now, question.home_zone, language_of(request)) for session in found]
 
 

@@ -14,11 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.events.calendar_filters import CalendarFilters
 from services.events.models import metadata
 from services.events.nearby import KnownPlace, Nearby, NotFound, Point, locate
+from services.events.postal_areas import TOWN_KM
 from services.events.public_session import PublicSeats, PublicSession, PublicVenue
 from services.events.search import search_text
 
 PAGE = 20
 HOME_ZONE = "America/Toronto"
+FARTHEST_KM = 200
+"""Nobody is helped by a workshop farther away than this."""
 KEPT_IN_FEED = timedelta(days=30)
 """How long a feed still shows what is over or cancelled, so that subscribed calendars hear of it."""
 
@@ -159,9 +162,11 @@ async def alternatives(
         .where(*_filters(asked, near=False), *_coming(asked), _S.c.id != to.id, _S.c.status == "published")
         .order_by(
             sa.case((_S.c.theme == to.theme, 0), else_=1),
+            sa.case((_S.c.kind == to.kind, 0), else_=1),
             sa.case((_S.c.language == to.language, 0), else_=1),
-            # Within 10 km nobody minds which is nearer: the sooner one is better.
-            sa.func.ceil(sa.func.coalesce(far, 0) / 10),
+            sa.case((_S.c.opens_at > now, 1), else_=0),
+            # In one town nobody minds which is nearer: the sooner one is better.
+            sa.func.floor(sa.func.coalesce(far, 0) / TOWN_KM),
             _S.c.starts_at_utc,
         )
         .limit(limit)
@@ -169,20 +174,30 @@ async def alternatives(
     return tuple(_session(row) for row in (await session.execute(statement)).mappings())
 
 
-async def nearest(
-    session: AsyncSession, nearby: Nearby, now: datetime, *, limit: int = 3
-) -> tuple[PublicSession, ...]:
-    """The sessions to come that are nearest to a place, however far: for when none is close."""
-    if not nearby.points:
+async def nearest(session: AsyncSession, asked: Asked, *, limit: int = 3) -> tuple[PublicSession, ...]:
+    """When nothing is near the place asked for: what is nearest within a day's journey, the other
+    filters kept; if that is nothing either, without them.
+    """
+    nearby = asked.nearby
+    if nearby is None or not nearby.points:
         return ()
-    asked = Asked(CalendarFilters(), now, now.date(), nearby)
-    statement = (
-        _statement(asked, order=False)
-        .where(*_coming(asked), _S.c.status == "published", _V.c.latitude.is_not(None))
-        .order_by(_distance(nearby), _S.c.starts_at_utc)
-        .limit(limit)
-    )
-    return tuple(_session(row) for row in (await session.execute(statement)).mappings())
+    anything = Asked(CalendarFilters(), asked.now, asked.today, nearby)
+    for wish in (asked, anything):
+        statement = (
+            _statement(wish, order=False)
+            .where(
+                *_filters(wish, near=False),
+                *_coming(wish),
+                _S.c.status == "published",
+                _distance(nearby) <= FARTHEST_KM,
+            )
+            .order_by(_distance(nearby), _S.c.starts_at_utc)
+            .limit(limit)
+        )
+        rows = (await session.execute(statement)).mappings().all()
+        if rows:
+            return tuple(_session(row) for row in rows)
+    return ()
 
 
 async def find_tour(session: AsyncSession, tour_id: UUID) -> PublicTour | None:
@@ -196,7 +211,10 @@ async def find_tour(session: AsyncSession, tour_id: UUID) -> PublicTour | None:
     rows = (await session.execute(statement)).mappings().all()
     stops = (
         await session.execute(
-            sa.select(_STOP, *_venue_columns())
+            sa.select(
+                *[_STOP.c[name] for name in ("id", "position", "first_date", "last_date", "note")],
+                *_venue_columns(),
+            )
             .join(_V, _V.c.id == _STOP.c.venue_id)
             .where(_STOP.c.tour_id == tour_id)
             .order_by(_STOP.c.position)
@@ -349,11 +367,7 @@ def _filters(asked: Asked, *, near: bool = True) -> list[sa.ColumnElement[bool]]
         conditions.append(day <= last)
     if chosen.available:
         conditions.append(_has_room(asked.now))
-    for word in search_text(chosen.q).split():
-        # What is taught or where: people type either.
-        conditions.append(
-            sa.or_(_S.c.search.contains(word, autoescape=True), _V.c.search.contains(word, autoescape=True))
-        )
+    conditions += [_S.c.search.contains(word, autoescape=True) for word in search_text(chosen.q).split()]
     if near and asked.nearby:
         conditions.append(_is_near(asked.nearby))
     return conditions

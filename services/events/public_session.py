@@ -27,7 +27,7 @@ class PublicVenue:
         """The address as an envelope has it: street, then town, province and postal code."""
         province = self.province.rpartition("-")[2]
         town = f"{self.municipality} ({province})" if self.municipality else None
-        last = "  ".join(part for part in (town, self.postal_code) if part)
+        last = " ".join(part for part in (town, self.postal_code) if part)
         return tuple(line for line in (self.street, last) if line)
 
     @property
