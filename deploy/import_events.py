@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request = _read_command_line(arguments)
         settings = read_settings()
         with _server(settings) as url:
-            report = asyncio.run(_import(request, settings, url))
+            report = asyncio.run(imported(request, settings.instance, url))
     except BadSettings as error:
         print(error, file=sys.stderr)
         return 2
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Rien n’a été changé. {error}", file=sys.stderr)
         return 1
     if request.report is not None:
-        _write(report, request.report)
+        write(report, request.report)
     for line in told(report, dry_run=request.dry_run):
         print(line)
     return 0
@@ -84,7 +84,7 @@ def _explained(entry: Entry) -> Iterator[str]:
         yield f"    {text}"
 
 
-def _write(report: Report, path: Path) -> None:
+def write(report: Report, path: Path) -> None:
     """The report for machines: JSON, or CSV with one line per reason."""
     if path.suffix == ".csv":
         with path.open("w", encoding="utf-8-sig", newline="") as file:
@@ -132,7 +132,8 @@ def _seats(text: str) -> int:
     return number
 
 
-async def _import(request: Request, settings: Settings, url: str) -> Report:
+async def imported(request: Request, instance: str, url: str) -> Report:
+    """Import into the events service's database at `url`. Raises `BadListing`."""
     if request.path.stat().st_size > LARGEST_FILE:
         raise BadListing(f"Le fichier dépasse {LARGEST_FILE // 1_000_000}\u00a0Mo. Coupez-le en plusieurs.")
     content = request.path.read_bytes()
@@ -141,7 +142,7 @@ async def _import(request: Request, settings: Settings, url: str) -> Report:
         # What a dry run writes is rolled back: it says exactly what the real one would.
         unit = database.reading() if request.dry_run else database.transaction()
         async with unit as session:
-            return await import_listing(session, settings.instance, content, request.options)
+            return await import_listing(session, instance, content, request.options)
     finally:
         await database.close()
 
