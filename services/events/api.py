@@ -225,7 +225,7 @@ def _statuses(asked: list[str], staff: StaffMember | None) -> tuple[str, ...]:
     unknown = [status for status in asked if status not in (*_PUBLIC, "draft")]
     if unknown:
         expected = ", ".join((*_PUBLIC, "draft"))
-        raise refuse("status", _("Choisissez une des réponses proposées : %(expected)s.", expected=expected))
+        raise refuse("status", _("Choisissez une des réponses proposées : %(expected)s.", expected=expected))
     if "draft" in asked and staff is None:
         raise Unauthorized
     return tuple(dict.fromkeys(asked))

@@ -78,7 +78,7 @@ def _known(vocabulary: Vocabulary) -> Any:
     def check(value: str) -> str:
         if value not in vocabularies.ids(vocabulary):
             choices = ", ".join(term.id for term in vocabularies.terms(vocabulary))
-            raise ValueError(_("Choisissez une des réponses proposées : %(expected)s.", expected=choices))
+            raise ValueError(_("Choisissez une des réponses proposées : %(expected)s.", expected=choices))
         return value
 
     return AfterValidator(check)
@@ -282,7 +282,7 @@ def _only_kind(info: ValidationInfo) -> str:
     """The seat kind of a modality that has one; a hybrid session must say which."""
     kinds = KINDS.get(info.data.get("modality", ""), ("on_site",))
     if len(kinds) > 1:
-        raise ValueError(_("Dites pour chaque sorte de place : on_site et online."))
+        raise ValueError(_("Dites pour chaque sorte de place : on_site et online."))
     return kinds[0]
 
 

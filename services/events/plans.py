@@ -127,7 +127,7 @@ def _region(fields: SessionInput, around: Around) -> str | None:
     if around.venue is not None and around.venue.region is not None:
         if fields.region not in (None, around.venue.region):
             name = vocabularies.region_name(around.venue.region)
-            raise refuse("region", _("La région est celle du lieu : %(region)s.", region=name))
+            raise refuse("region", _("La région est celle du lieu : %(region)s.", region=name))
         return around.venue.region
     return fields.region or (around.tour.region if around.tour is not None else None)
 

@@ -38,13 +38,13 @@ class SessionOver(Conflict):
 class NotADraft(Conflict):
     slug = "not-a-draft"
     title = _("Seul un brouillon peut être supprimé")
-    detail = _("Une séance publiée s’annule : les personnes inscrites sont alors averties.")
+    detail = _("Une séance publiée s’annule : les personnes inscrites sont alors averties.")
 
 
 class NeverPublished(Conflict):
     slug = "not-published"
     title = _("Cette séance n’est pas publiée")
-    detail = _("Un brouillon se supprime : personne n’a à être averti.")
+    detail = _("Un brouillon se supprime : personne n’a à être averti.")
 
 
 class InUse(Conflict):

@@ -47,7 +47,7 @@ def moment(value: datetime, timezone: str) -> Moment:
     possible = offsets(wall, timezone)
     if not possible:
         raise BadTime(
-            _("Cette heure n’existe pas : l’horloge avance ce jour-là. Choisissez une autre heure.")
+            _("Cette heure n’existe pas : l’horloge avance ce jour-là. Choisissez une autre heure.")
         )
     given = value.utcoffset()
     if given is not None and given not in possible:
@@ -61,8 +61,8 @@ def moment(value: datetime, timezone: str) -> Moment:
     if given is None and len(possible) > 1:
         raise BadTime(
             _(
-                "Cette heure revient deux fois : l’horloge recule ce jour-là."
-                " Précisez le décalage : %(choices)s.",
+                "Cette heure revient deux fois : l’horloge recule ce jour-là."
+                " Précisez le décalage : %(choices)s.",
                 choices=_either(possible),
             )
         )
@@ -130,7 +130,7 @@ def times(starts_at: datetime, ends_at: datetime, timezone: str) -> tuple[Times 
         errors.append(FieldError("ends_at", _("La fin doit venir après le début.")))
     elif ends.utc - starts.utc > LONGEST:
         errors.append(
-            FieldError("ends_at", _("Une séance dure au plus 24 heures. Faites plutôt plusieurs séances."))
+            FieldError("ends_at", _("Une séance dure au plus 24 heures. Faites plutôt plusieurs séances."))
         )
     return (None, errors) if errors else (Times(starts, ends, timezone), [])
 

@@ -329,7 +329,7 @@ async def _refuse_stranded(db: AsyncSession, tour: Tour) -> None:
         if session.status in ("draft", "published") and check_windows(
             _times_of(session), session.stream, windows, None
         ):
-            message = _("La séance « %(title)s » serait hors de ces dates.", title=session.title)
+            message = _("La séance « %(title)s » serait hors de ces dates.", title=session.title)
             raise refuse(f"windows/{session.stream}", message)
 
 
@@ -389,7 +389,7 @@ async def _copy_session(
     try:
         plans.write_times(copy, shifted_times(_times_of(session), weeks))
     except BadTime as error:
-        message = _("« %(title)s » : %(why)s", title=session.title, why=error.message)
+        message = _("« %(title)s » : %(why)s", title=session.title, why=error.message)
         raise refuse("weeks", message) from error
 
     def shifted(at: datetime) -> datetime:
