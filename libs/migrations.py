@@ -57,7 +57,8 @@ async def check(url: str, package: str) -> None:
 async def new_revision(url: str, package: str, message: str) -> Path:
     """Write the revision that takes the (scratch) database at `url` from the history to the models.
 
-    Read the file before committing it: Alembic sees neither renames nor changed CHECK constraints.
+    Read the file before committing it: Alembic sees no renames, no changed CHECK constraints and none
+    that is written beside its column. `check` finds those that are missing.
     """
     await migrate(url, package)
     upgrade, downgrade = await _run(url, lambda connection: _code(connection, _models(package)))
@@ -148,7 +149,8 @@ def _differences(connection: Connection, metadata: MetaData) -> list[str]:
 
 def _declared_checks(connection: Connection, metadata: MetaData) -> set[str]:
     write = connection.dialect.identifier_preparer.format_constraint
-    constraints = (item for table in metadata.tables.values() for item in table.constraints)
+    holders = (holder for table in metadata.tables.values() for holder in (table, *table.columns))
+    constraints = (item for holder in holders for item in holder.constraints)
     return {str(write(item)).strip('"') for item in constraints if isinstance(item, CheckConstraint)}
 
 

@@ -46,6 +46,19 @@ async def test_a_written_revision_brings_the_database_to_the_models(
     await check(await database_url("empty"), package)
 
 
+async def test_a_check_that_alembic_overlooks_is_reported(
+    package: str, tmp_path: Path, database_url: DatabaseUrl
+) -> None:
+    models = tmp_path / package / "models.py"
+    beside = 'sa.Column("light", sa.Boolean, sa.CheckConstraint("light", name="light")),'
+    models.write_text(
+        models.read_text().replace("    sa.CheckConstraint", f"    {beside}\n    sa.CheckConstraint")
+    )
+    await new_revision(await database_url("empty"), package, "First tables")
+    with pytest.raises(PendingChanges, match="ck_parcel_light"):
+        await check(await database_url("empty"), package)
+
+
 async def test_what_the_models_say_more_is_reported(package: str, database_url: DatabaseUrl) -> None:
     with pytest.raises(PendingChanges, match="parcel"):
         await check(await database_url("empty"), package)

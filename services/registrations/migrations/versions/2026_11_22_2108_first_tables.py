@@ -15,6 +15,7 @@ def upgrade() -> None:
         "epoch",
         sa.Column("only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.CheckConstraint("only_row", name=op.f("ck_epoch_only_row")),
         sa.PrimaryKeyConstraint("only_row", name=op.f("pk_epoch")),
     )
     op.execute("insert into epoch (epoch) values (1)")
