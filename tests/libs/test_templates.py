@@ -109,14 +109,14 @@ def test_the_error_summary_takes_focus_and_leads_to_the_field() -> None:
 
 def test_a_field_keeps_what_was_typed_and_says_what_is_wrong() -> None:
     html = part(
-        '{{ forms.text_field("name", "Nom", typed, help="Aide", error="Écrivez votre nom.", optional=true) }}',
+        '{{ forms.text_field("name", "Nom", typed, help="Aide", error="Écrivez-le.", optional=true) }}',
         typed='"><script>alert(1)</script>',
     )
     assert "<script>" not in html
     assert 'value="&#34;&gt;&lt;script&gt;' in html
     assert 'aria-describedby="name-aide name-erreur" aria-invalid="true"' in html
     assert "(facultatif)" in html
-    assert html.index("Écrivez votre nom.") < html.index("<input")
+    assert html.index("Écrivez-le.") < html.index("<input")
 
 
 def test_a_password_is_never_sent_back() -> None:
