@@ -193,7 +193,7 @@ def _notes(session: PublicSession, standing: Standing, language: str) -> tuple[W
         case Standing.ASSISTED:
             notes.append(_("Appelez-nous ou passez au comptoir."))
         case Standing.NOT_OPEN if session.opens_at:
-            notes.append(_("Inscription dès le %(moment)s.", moment=opening(session, language)))
+            notes.append(_("Inscription dès le %(moment)s", moment=opening(session, language)))
         case Standing.FREE if seats and session.modality == "hybrid":
             notes.append(by_kind(session))
     return tuple(note for note in notes if note)
@@ -222,18 +222,20 @@ def by_kind(session: PublicSession) -> LazyString | None:
 
 
 def moved(session: PublicSession, language: str) -> LazyString | None:
-    """What the reader may have noted before the session was moved: the time, the place or both."""
-    before = session.previous_starts_at
-    if before is None:
+    """What to write over what the reader may have noted before the session was moved."""
+    known = before(session, language)
+    return _("Déplacé. Avant : %(known)s", known=known) if known else None
+
+
+def before(session: PublicSession, language: str) -> str | None:
+    """The time, the place or both that were announced before the last move."""
+    start = session.previous_starts_at
+    if start is None:
         return None
-    when = formats.at(before, language) if before != session.starts_at else None
     here = session.venue.name if session.venue else None
+    when = formats.at(start, language) if start != session.starts_at else None
     where = session.previous_place if session.previous_place != here else None
-    if when and where:
-        return _("Déplacé. Avant : %(moment)s, %(place)s.", moment=when, place=where)
-    if when or where:
-        return _("Déplacé. Avant : %(before)s.", before=when or where)
-    return None
+    return ", ".join(part for part in (when, where) if part) or None
 
 
 def opening(session: PublicSession, language: str) -> str:

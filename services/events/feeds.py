@@ -96,7 +96,11 @@ def description(session: PublicSession, settings: Settings, language: str) -> st
     if session.status == "cancelled":
         lines += [_("Cet atelier est annulé."), sentence(session.cancel_reason)]
     else:
-        lines += [moved(session, language), sentence(session.change_reason) if session.moved else None]
+        change = moved(session, language)
+        lines += [
+            formats.full_stop(say(change, language)) if change else None,
+            sentence(session.change_reason) if change else None,
+        ]
     if session.modality != "on_site":
         lines.append(_("En ligne, par vidéo. Le lien est envoyé aux personnes inscrites."))
     lines.append(session.description or None)

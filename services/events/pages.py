@@ -81,7 +81,7 @@ async def session_page(
             place=cards.place(session, language),
             by_kind=cards.by_kind(session),
             waiting=cards.waiting(session),
-            moved=cards.moved(session, language),
+            before=cards.before(session, language),
             reason=cards.sentence(
                 session.cancel_reason if standing is Standing.CANCELLED else session.change_reason
             ),

@@ -105,10 +105,6 @@ class PublicSession:
         return self.published_at is not None
 
     @property
-    def moved(self) -> bool:
-        return bool(self.previous_place or self.previous_starts_at)
-
-    @property
     def capacity(self) -> int:
         """Seats in all: counted ones if known, else as planned."""
         return self.seats.capacity if self.seats else self.capacity_on_site + self.capacity_online
