@@ -154,3 +154,10 @@ async def remember_erased(session: AsyncSession, topic: Topic, envelope: Envelop
             "version": envelope.version,
         },
     )
+
+
+async def prune(session: AsyncSession, days: int = 14) -> None:
+    """Forget the messages taken in longer ago: by then no transport delivers them again."""
+    await session.execute(
+        sa.text("delete from inbox where received_at < now() - make_interval(days => :days)"), {"days": days}
+    )

@@ -1,0 +1,86 @@
+"""The calendar part of a notice: who gets an invitation, who gets it taken back (RFC 5546)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from libs.clock import zone
+from libs.ical import Entry, Mailbox, invitation
+from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
+from services.notifications.identity import plus_addressed
+from services.notifications.places import one_line
+
+_INVITES = frozenset({"confirmed", "session_changed"})
+_TAKES_BACK = frozenset({"cancelled_by_person", "cancelled_by_staff", "session_cancelled"})
+
+Method = Literal["REQUEST", "CANCEL"]
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarPart:
+    """One iCalendar object; `method` is the one that stands in it, as the MIME type must repeat it."""
+
+    method: Method
+    content: bytes
+
+
+def method_of(cause: Cause) -> Method | None:
+    """REQUEST for who has the seat, CANCEL for who holds an invitation, nothing for anybody else."""
+    if cause.cause in _INVITES and cause.status == "confirmed":
+        return "REQUEST"
+    return "CANCEL" if cause.cause in _TAKES_BACK and cause.invited else None
+
+
+def calendar_part(
+    state: RegistrationState,
+    cause: Cause,
+    *,
+    organizer_name: str,
+    mailbox: str,
+    description: str,
+    place: str,
+) -> CalendarPart | None:
+    """What the person's calendar needs to know of `cause`; None if it needs nothing.
+
+    UID and SEQUENCE are the registration's own. An address or link that no calendar could read gives
+    None too: the notice says everything by itself.
+    """
+    method = method_of(cause)
+    if method is None:
+        return None
+    try:
+        content = invitation(
+            _entry(state, cause, description, place),
+            method=method,
+            organizer=Mailbox(plus_addressed(mailbox, state.id), organizer_name),
+            attendee=Mailbox(state.contact.email or "", state.name),
+            dtstamp=cause.at,
+        )
+    except ValueError:
+        return None
+    return CalendarPart(method, content)
+
+
+def _entry(state: RegistrationState, cause: Cause, description: str, place: str) -> Entry:
+    facts = cause.session
+    venue = facts.venue if cause.seat_kind == "on_site" else None
+    located = venue is not None and venue.latitude is not None and venue.longitude is not None
+    return Entry(
+        uid=state.uid,
+        sequence=cause.sequence,
+        summary=facts.title,
+        start=_local(facts.starts_at_utc, facts),
+        end=_local(facts.ends_at_utc, facts),
+        last_modified=cause.at,
+        description=description,
+        location=one_line(venue) if venue is not None else place,
+        geo=(venue.latitude, venue.longitude) if located else None,  # type: ignore[union-attr, arg-type]  # located
+        url=facts.url,
+        status="CANCELLED" if method_of(cause) == "CANCEL" else "CONFIRMED",
+        language="en" if state.language == "en" else "fr",
+        conference_url=facts.online_url if cause.seat_kind == "online" else None,
+    )
+
+
+def _local(instant: datetime, facts: SessionFacts) -> datetime:
+    return instant.astimezone(zone(facts.timezone))

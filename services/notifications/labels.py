@@ -1,0 +1,59 @@
+"""The words for causes, routes, states and outcomes on the team's pages."""
+
+from collections.abc import Mapping
+
+from libs.web.i18n import LazyString, _
+from services.notifications.mailing import is_reminder
+
+_CAUSES: Mapping[str, LazyString] = {
+    "confirmed": _("Dire que la personne a une place"),
+    "waitlisted": _("Dire que la personne est en attente"),
+    "offered": _("Proposer la place qui s’est libérée"),
+    "offer_expired": _("Dire que la place n’est plus gardée"),
+    "declined": _("Confirmer que la place est laissée"),
+    "cancelled_by_person": _("Confirmer l’annulation demandée"),
+    "cancelled_by_staff": _("Dire que l’inscription est annulée"),
+    "session_changed": _("Annoncer un changement"),
+    "session_cancelled": _("Annoncer que l’atelier est annulé"),
+}
+_REMINDER = _("Rappeler l’atelier")
+
+ROUTES: Mapping[str, LazyString] = {
+    "email": _("Courriel"),
+    "mobile": _("Cellulaire"),
+    "phone": _("Téléphone"),
+    "postal": _("Lettre"),
+}
+
+STATES: Mapping[str, LazyString] = {
+    "open": _("À faire"),
+    "taken": _("En cours"),
+    "later": _("À reprendre plus tard"),
+    "unreached": _("Personne non jointe"),
+    "done": _("Fait"),
+    "superseded": _("Plus nécessaire"),
+}
+
+OUTCOMES: Mapping[str, LazyString] = {
+    "reached": _("J’ai parlé à la personne"),
+    "told": _("La personne le sait déjà, ou on le lui a dit autrement"),
+    "posted": _("La lettre est postée"),
+    "left_message": _("J’ai laissé un message"),
+    "no_answer": _("Pas de réponse"),
+    "wrong_number": _("Mauvais numéro"),
+    "returned": _("La lettre est revenue"),
+    "gave_up": _("Plusieurs essais sans succès"),
+}
+
+OUTCOME_HELP: Mapping[str, LazyString] = {
+    "left_message": _("L’appel reviendra dans la liste dans 4 heures."),
+    "no_answer": _("L’appel reviendra dans la liste dans 2 heures."),
+    "wrong_number": _("La liste proposera un autre moyen, s’il y en a un."),
+    "returned": _("La liste proposera un autre moyen, s’il y en a un."),
+    "gave_up": _("La liste proposera un autre moyen, s’il y en a un."),
+}
+
+
+def cause(name: str) -> LazyString:
+    """What is to be done: « Annoncer un changement »."""
+    return _REMINDER if is_reminder(name) else _CAUSES[name]

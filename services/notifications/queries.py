@@ -1,0 +1,192 @@
+"""What is asked of the deliveries: lists for staff and operators, figures for `/health`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from libs.clock import decision_time
+from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
+from libs.messaging.inbox import count_parked
+from services.notifications.models import CallOutcome, Delivery, RegistrationCopy
+from services.notifications.wording import Facts
+
+CALL_STATES = ("open", "taken", "later", "unreached", "done")
+"""`open`: to do now; `taken`: in somebody's hands; `later`: to try again; `unreached`: no way is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One line of the call list: the delivery and whom it is for."""
+
+    delivery: Delivery
+    facts: Facts
+    now: datetime
+
+    @property
+    def taken_by(self) -> str | None:
+        """The initials of who has the call in hand."""
+        until = self.delivery.claimed_until
+        return self.delivery.claim if until is not None and until > self.now else None
+
+    @property
+    def is_open(self) -> bool:
+        return self.delivery.status in ("queued", "failed")
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the call comes too late to be of much use."""
+        return self.is_open and self.delivery.call_before <= self.now
+
+    @property
+    def state(self) -> str:
+        """One of CALL_STATES, or `superseded`."""
+        if self.delivery.status == "failed":
+            return "unreached"
+        if self.delivery.status != "queued":
+            return self.delivery.status
+        if self.taken_by:
+            return "taken"
+        return "later" if self.delivery.next_attempt_at > self.now else "open"
+
+    @property
+    def number(self) -> str | None:
+        """The telephone number or postal address of its route."""
+        value: str | None = getattr(self.facts.state.contact, self.delivery.route)
+        return value
+
+
+_NOW = sa.text("clock.decision_time()")
+_IN_HAND = col(Delivery.claimed_until) > _NOW
+_QUEUED = sa.and_(col(Delivery.status) == "queued", col(Delivery.route) != "email")
+_BY_STATE: Mapping[str, sa.ColumnElement[bool]] = {
+    "open": sa.and_(
+        _QUEUED,
+        col(Delivery.next_attempt_at) <= _NOW,
+        sa.or_(~_IN_HAND, col(Delivery.claimed_until).is_(None)),
+    ),
+    "taken": sa.and_(_QUEUED, _IN_HAND),
+    "later": sa.and_(_QUEUED, col(Delivery.next_attempt_at) > _NOW),
+    "unreached": col(Delivery.status) == "failed",
+    "done": col(Delivery.status) == "done",
+}
+
+
+async def calls(
+    session: AsyncSession, state: str, *, limit: int, after: tuple[datetime, UUID] | None = None
+) -> list[Call]:
+    """The call list in one of CALL_STATES: what loses its use first stands first; `done` newest first."""
+    query = (
+        sa.select(Delivery, col(RegistrationCopy.state))
+        .join(RegistrationCopy, col(RegistrationCopy.id) == col(Delivery.registration_id))
+        .where(_BY_STATE[state], col(Delivery.facts).is_not(None))
+        .order_by(col(Delivery.call_before), col(Delivery.id))
+        .limit(limit)
+    )
+    if after is not None:
+        place = sa.tuple_(col(Delivery.call_before), col(Delivery.id))
+        query = query.where(place > sa.tuple_(*(sa.literal(value) for value in after)))
+    now = await decision_time(session)
+    return [_call(delivery, state_, now) for delivery, state_ in await session.execute(query)]
+
+
+async def call(session: AsyncSession, id_: UUID) -> Call | None:
+    """One call or letter with whom it is for; None if unknown or erased."""
+    query = (
+        sa.select(Delivery, col(RegistrationCopy.state))
+        .join(RegistrationCopy, col(RegistrationCopy.id) == col(Delivery.registration_id))
+        .where(col(Delivery.id) == id_, col(Delivery.facts).is_not(None))
+        .where(sa.or_(col(Delivery.route) != "email", col(Delivery.status) == "failed"))
+    )
+    row = (await session.execute(query)).first()
+    return None if row is None else _call(row[0], row[1], await decision_time(session))
+
+
+def _call(delivery: Delivery, state: Mapping[str, Any], now: datetime) -> Call:
+    assert delivery.facts is not None
+    cause = Cause.model_validate(delivery.facts)
+    return Call(delivery, Facts(RegistrationState.model_validate(state), cause), now)
+
+
+async def told_before(session: AsyncSession, delivery: Delivery) -> SessionFacts | None:
+    """The session as this person last heard of it before this notice."""
+    query = (
+        sa.select(col(Delivery.facts)["session"])
+        .where(
+            col(Delivery.registration_id) == delivery.registration_id,
+            col(Delivery.status).in_(("sent", "done")),
+            col(Delivery.facts).is_not(None),
+            sa.tuple_(col(Delivery.epoch), col(Delivery.version))
+            < sa.tuple_(sa.literal(delivery.epoch), sa.literal(delivery.version)),
+        )
+        .order_by(col(Delivery.epoch).desc(), col(Delivery.version).desc())
+        .limit(1)
+    )
+    found = (await session.execute(query)).scalar_one_or_none()
+    return SessionFacts.model_validate(found) if found else None
+
+
+async def outcomes_of(session: AsyncSession, id_: UUID) -> Sequence[CallOutcome]:
+    """What came of the tries so far, oldest first."""
+    query = sa.select(CallOutcome).where(col(CallOutcome.delivery_id) == id_)
+    return (await session.scalars(query.order_by(col(CallOutcome.number)))).all()
+
+
+async def counts(session: AsyncSession) -> dict[str, int]:
+    """How many calls stand in each of CALL_STATES."""
+    row = (
+        await session.execute(
+            sa.select(*(sa.func.count().filter(rule).label(name) for name, rule in _BY_STATE.items())).where(
+                sa.or_(col(Delivery.route) != "email", col(Delivery.status).in_(("failed", "done")))
+            )
+        )
+    ).one()
+    return dict(row._mapping)
+
+
+async def deliveries(
+    session: AsyncSession,
+    *,
+    registration_id: UUID | None,
+    session_id: UUID | None,
+    status: str | None,
+    limit: int,
+    after: tuple[datetime, UUID] | None,
+) -> Sequence[Delivery]:
+    """Deliveries by whom or what they concern, oldest first."""
+    place = (col(Delivery.created_at), col(Delivery.id))
+    query = sa.select(Delivery).order_by(*place).limit(limit)
+    given = {"registration_id": registration_id, "session_id": session_id, "status": status}
+    for name, value in given.items():
+        if value is not None:
+            query = query.where(getattr(Delivery, name) == value)
+    if after is not None:
+        query = query.where(sa.tuple_(*place) > sa.tuple_(*(sa.literal(value) for value in after)))
+    return (await session.scalars(query)).all()
+
+
+_HEALTH = sa.text("""
+select count(*) filter (where status = 'queued' and route = 'email') as queued,
+    count(*) filter (where status = 'failed') as failed,
+    count(*) filter (where status = 'queued' and route <> 'email') as calls,
+    coalesce(extract(epoch from clock.decision_time()
+        - min(due_at) filter (where status = 'queued' and route = 'email')), 0) as age
+from delivery where status in ('queued', 'failed')
+""")
+
+
+async def health(session: AsyncSession) -> dict[str, object]:
+    """Figures for operators: parked messages, mail queued, calls to make, people nobody can reach."""
+    row = (await session.execute(_HEALTH)).one()
+    return {
+        "parked": await count_parked(session),
+        "queued": row.queued,
+        "oldest_queued_seconds": max(0, round(float(row.age))),
+        "calls": row.calls,
+        "failed": row.failed,
+    }

@@ -1,0 +1,218 @@
+"""How the sending loop claims notices and records what came of them: SQL, and nothing else."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
+from libs.settings import Settings
+from services.notifications import outcomes
+from services.notifications.outcomes import After
+from services.notifications.suppressions import suppress
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A notice that this process alone works on. `told`: the session as the person last heard of it."""
+
+    id: UUID
+    registration_id: UUID
+    epoch: int
+    version: int
+    message_id: str
+    attempts: int
+    tried_routes: tuple[str, ...]
+    created_at: datetime
+    now: datetime
+    state: RegistrationState
+    cause: Cause
+    told: SessionFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A server has taken it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """It says nothing any more that the person doesn't know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """It is tried again `at`; `error` is a code without personal data."""
+
+    at: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """It will never go by e-mail: another route is taken."""
+
+    error: str
+    no_such_address: bool = False
+
+
+Result = Sent | Superseded | Again | Refusal
+
+# The order in which one person hears of things is kept: what is older and still to be sent, or under way in
+# any process, holds back what is newer. A skipped row is one that another process claims at this moment.
+_CLAIM = sa.text("""
+with candidate as (
+    select d.id from delivery d
+    where d.status = 'queued' and d.route = 'email' and d.next_attempt_at <= clock.decision_time()
+        and (d.claimed_until is null or d.claimed_until < clock_timestamp())
+        and d.id <> all(:under_way)
+        and not exists (
+            select from delivery e
+            where e.registration_id = d.registration_id and e.id <> d.id and e.route = 'email'
+                and (e.claimed_until > clock_timestamp()
+                    or (e.status = 'queued'
+                        and (e.epoch, e.version, e.cause) < (d.epoch, d.version, d.cause)))
+        )
+    order by d.next_attempt_at, d.epoch, d.version
+    limit :free for update of d skip locked
+)
+update delivery d
+set claim = :me, claimed_until = clock_timestamp() + :lease, attempts = d.attempts + 1
+from candidate where d.id = candidate.id
+returning d.id, d.registration_id, d.epoch, d.version, d.message_id, d.attempts, d.tried_routes, d.created_at,
+    d.facts, clock.decision_time() as now,
+    (select r.state from registration r where r.id = d.registration_id) as state,
+    (select t.facts -> 'session' from delivery t
+        where t.registration_id = d.registration_id and t.status in ('sent', 'done') and t.facts is not null
+            and (t.epoch, t.version) < (d.epoch, d.version)
+        order by t.epoch desc, t.version desc limit 1) as told
+""").bindparams(sa.bindparam("under_way", type_=ARRAY(sa.Uuid)), sa.bindparam("lease", type_=sa.Interval))
+
+
+async def claim(
+    session: AsyncSession, me: str, under_way: Collection[UUID], free: int, lease: timedelta
+) -> list[Claimed]:
+    """Up to `free` notices that are due, leased to `me`; at most one per registration."""
+    rows = await session.execute(
+        _CLAIM, {"me": me, "under_way": list(under_way), "free": free, "lease": lease}
+    )
+    return [
+        Claimed(
+            id=row.id,
+            registration_id=row.registration_id,
+            epoch=row.epoch,
+            version=row.version,
+            message_id=row.message_id,
+            attempts=row.attempts,
+            tried_routes=tuple(row.tried_routes),
+            created_at=row.created_at,
+            now=row.now,
+            state=RegistrationState.model_validate(row.state),
+            cause=Cause.model_validate(row.facts),
+            told=SessionFacts.model_validate(row.told) if row.told else None,
+        )
+        for row in rows
+        if row.state is not None
+    ]
+
+
+_RENEW = sa.text(
+    "update delivery set claimed_until = clock_timestamp() + :lease"
+    " where claim = :me and id = any(:under_way)"
+).bindparams(sa.bindparam("under_way", type_=ARRAY(sa.Uuid)), sa.bindparam("lease", type_=sa.Interval))
+
+
+async def renew(session: AsyncSession, me: str, under_way: Collection[UUID], lease: timedelta) -> None:
+    await session.execute(_RENEW, {"me": me, "under_way": list(under_way), "lease": lease})
+
+
+async def record(session: AsyncSession, settings: Settings, item: Claimed, result: Result) -> None:
+    """Write down what came of `item` and let go of it."""
+    match result:
+        case Sent():
+            await session.execute(_SENT, {"id": item.id})
+        case Superseded():
+            await session.execute(_SUPERSEDED, {"id": item.id})
+        case Again(at, error):
+            await session.execute(_AGAIN, {"id": item.id, "at": at, "error": error})
+        case Refusal(error, no_such_address):
+            if no_such_address and item.state.contact.email:
+                await suppress(session, settings, item.state.contact.email, error)
+            after = outcomes.without("email", tried=item.tried_routes, contact=item.state.contact)
+            await move(session, item.id, after, at=item.now, error=error)
+            await supersede_untold(session, item.registration_id, item.epoch, item.version)
+
+
+# What left has left, even if it was overtaken in the meantime.
+_SENT = sa.text(
+    "update delivery set status = 'sent', sent_at = clock.decision_time(), last_error = null,"
+    " claim = null, claimed_until = null where id = :id and status in ('queued', 'superseded')"
+)
+_SUPERSEDED = sa.text(
+    "update delivery set status = 'superseded', claim = null, claimed_until = null"
+    " where id = :id and status in ('queued', 'superseded')"
+)
+_AGAIN = sa.text(
+    "update delivery set next_attempt_at = :at, last_error = :error, claim = null, claimed_until = null"
+    " where id = :id"
+)
+_MOVE = sa.text(
+    "update delivery set status = :status, route = :route, tried_routes = :tried, next_attempt_at = :at,"
+    " last_error = :error, sent_at = case when :done then clock.decision_time() end"
+    " where id = :id and status in ('queued', 'failed')"
+).bindparams(sa.bindparam("tried", type_=JSONB))
+_LET_GO = sa.text("update delivery set claim = null, claimed_until = null where id = :id")
+
+
+async def move(session: AsyncSession, id_: UUID, after: After, *, at: datetime, error: str | None) -> None:
+    """Put a notice where an outcome leads it, and let go of it; one that was overtaken stays so."""
+    await session.execute(_LET_GO, {"id": id_})
+    await session.execute(
+        _MOVE,
+        {
+            "id": id_,
+            "status": after.status,
+            "done": after.status == "done",
+            "route": after.route,
+            "tried": list(after.tried),
+            "at": at + after.wait,
+            "error": error,
+        },
+    )
+
+
+_SUPERSEDE_UNTOLD = sa.text(
+    "update delivery set status = 'superseded' where registration_id = :registration_id"
+    " and (status = 'failed' or (status = 'queued' and route <> 'email'))"
+    " and (epoch, version) < (:epoch, :version)"
+)
+
+
+async def supersede_untold(session: AsyncSession, registration_id: UUID, epoch: int, version: int) -> None:
+    """Nobody is called twice in a row: of what waits for a call, only the latest news counts."""
+    await session.execute(
+        _SUPERSEDE_UNTOLD, {"registration_id": registration_id, "epoch": epoch, "version": version}
+    )
+
+
+_TIDY_CANDIDATES = sa.text(
+    "select id, facts, clock.decision_time() as now from delivery where call_before <= clock.decision_time()"
+    " and (status = 'failed' or (status = 'queued' and route <> 'email')) and facts is not null"
+)
+
+
+async def supersede_stale(
+    session: AsyncSession, is_stale: Callable[[Cause, datetime], bool]
+) -> Sequence[UUID]:
+    """Take from the call list what is of no use any more; returns the ids."""
+    rows = (await session.execute(_TIDY_CANDIDATES)).all()
+    stale = [row.id for row in rows if is_stale(Cause.model_validate(row.facts), row.now)]
+    if stale:
+        await session.execute(
+            sa.text("update delivery set status = 'superseded' where id = any(:ids)"), {"ids": stale}
+        )
+    return stale

@@ -1,0 +1,117 @@
+"""A notice in words: the templates of `mails/`, in the person's language, from plain facts."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from libs.clock import zone
+from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
+from libs.web.i18n import SOURCE, Language, known_language
+from libs.web.templating import environment
+from services.notifications.changes import changes
+from services.notifications.itip import method_of
+from services.notifications.mailing import is_reminder
+from services.notifications.places import address_lines, one_line
+from services.notifications.sender import Sender
+
+PACKAGE = "services.notifications"
+FOLDER = Path(__file__).parent / "mails"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One notice to one person. `told`: the session as they were last told of it, if they were."""
+
+    state: RegistrationState
+    cause: Cause
+    told: SessionFacts | None = None
+
+    @property
+    def language(self) -> Language:
+        return known_language(self.state.language) or SOURCE
+
+    @property
+    def folder(self) -> str:
+        """The templates of this cause; all reminders share theirs."""
+        return "reminder" if is_reminder(self.cause.cause) else self.cause.cause
+
+    @property
+    def before(self) -> SessionFacts | None:
+        """What the person believes so far."""
+        return self.told or self.cause.previous
+
+    @property
+    def differences(self) -> frozenset[str]:
+        """What changed since then."""
+        return changes(self.before, self.cause.session) if self.before is not None else frozenset()
+
+
+def say(
+    template: str,
+    facts: Facts,
+    sender: Sender,
+    now: datetime,
+    *,
+    language: Language | None = None,
+    on_paper: bool = False,
+) -> str:
+    """`mails/<template>` for these facts; plain text comes back tidy, without empty ends.
+
+    `language` is the person's own unless somebody of the team reads along in another; `on_paper` lays
+    the words of a call out as a letter.
+    """
+    language = language or facts.language
+    page = _environment(language).get_template(template)
+    text = page.render(_context(facts, sender, now, language, on_paper))
+    text = text.replace("m..", "m.")  # « 4 p.m. » ends its sentence by itself
+    return text.strip() + "\n" if template.endswith(".html") else _tidy(text)
+
+
+def _context(
+    facts: Facts, sender: Sender, now: datetime, language: Language, on_paper: bool
+) -> dict[str, object]:
+    state, cause, session = facts.state, facts.cause, facts.cause.session
+    here = zone(session.timezone)
+    online = cause.seat_kind == "online"
+    return {
+        "name": state.name,
+        "number": state.confirmation_number,
+        "session": session,
+        "before": facts.before,
+        "differences": sorted(facts.differences),
+        "status": cause.status,
+        "reason": cause.reason,
+        "position": cause.position,
+        "alternatives": cause.alternatives[:3],
+        "online": online,
+        "zone": session.timezone if online else None,
+        "address": address_lines(session.venue) if session.venue is not None and not online else (),
+        "place": one_line(session.venue) if session.venue is not None else None,
+        "place_before": one_line(facts.before.venue) if facts.before and facts.before.venue else None,
+        "offer_ends_at": cause.offer_expires_at.astimezone(here) if cause.offer_expires_at else None,
+        "days_left": (session.starts_at.date() - now.astimezone(here).date()).days,
+        "has_invitation": method_of(cause) == "REQUEST",
+        "channel": state.channel,
+        "sender": sender,
+        "phone_hours": sender.phone_hours[language],
+        "postal": state.contact.postal or "",
+        "today": now.astimezone(here).date(),
+        "layout": "letter.txt" if on_paper else "spoken.txt",
+        "manage_url": sender.manage_url(state.id, state.generation),
+    }
+
+
+@lru_cache(maxsize=8)
+def _environment(language: Language) -> Environment:
+    """The pages' own language, filters and escaping, with the folder of the e-mails."""
+    return environment(PACKAGE, language).overlay(loader=FileSystemLoader(FOLDER))
+
+
+def _tidy(text: str) -> str:
+    """No spaces at line ends, never two empty lines in a row."""
+    lines = (line.rstrip(" \t") for line in text.strip().splitlines())
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
