@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -204,7 +205,9 @@ def _code(step: str, error: Exception) -> str:
     return f"{step} {type(error).__name__}"
 
 
+@cache
 def _unchecked() -> ssl.SSLContext:
+    """Made once: reading the machine's certificates takes tens of milliseconds."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
