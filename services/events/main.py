@@ -31,7 +31,8 @@ def create(service: Service) -> FastAPI:
     return create_app(
         service,
         package=PACKAGE,
-        routers=[api.router, api_planning.router, pages.router, feeds.router],
+        # A feed's address ends in `.ics`, which a page's would take for a part of the id.
+        routers=[api.router, api_planning.router, feeds.router, pages.router],
         loops={
             "relay": Relay(service.database, service.bus).run,
             "consumer": consume,

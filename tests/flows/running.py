@@ -6,13 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+import unicodedata
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 
+from deploy.postgres import server_url
+from libs.database import database_name, in_database
 from tests.waiting import eventually
 
 ADMIN_TOKEN = "an-admin-token-for-the-flows"
@@ -185,6 +189,25 @@ class RunningInstance:
         assert isinstance(mail, EmailMessage)
         return mail
 
+    async def deliveries(self, registration: dict[str, Any]) -> list[dict[str, Any]]:
+        """What was or will be sent to somebody, as operators see it."""
+        answer = await self.client.get(
+            "/api/notifications/v1/deliveries",
+            params={"registration_id": registration["id"]},
+            headers=self.staff,
+        )
+        assert answer.is_success, answer.text
+        return list(answer.json()["items"])
+
+    async def shift_clock(self, service: str, seconds: float) -> None:
+        """Move the decision clock of one service, as only the database's administrator can."""
+        url = in_database(server_url(self.data_dir), database_name("demo", service))
+        admin = await asyncpg.connect(url)
+        try:
+            await admin.execute("update clock.shift set by = by + make_interval(secs => $1)", seconds)
+        finally:
+            await admin.close()
+
     async def settled(self) -> None:
         """Wait until no service has anything left to read or to send."""
 
@@ -198,7 +221,8 @@ class RunningInstance:
 
 
 def _address(name: str) -> str:
-    return f"{name.lower().replace(' ', '.')}@example.org"
+    bare = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    return f"{bare.replace(' ', '.')}@example.org"
 
 
 def calendar_part(mail: EmailMessage) -> dict[str, str]:
