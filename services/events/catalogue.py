@@ -96,7 +96,7 @@ async def locked_thing(db: AsyncSession, kind: type[Thing], thing_id: UUID, expe
     found = await db.execute(
         select(kind)
         .where(col(kind.id) == thing_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     thing = found.scalar_one_or_none()
@@ -138,7 +138,7 @@ async def _follow(db: AsyncSession, instance: str, venue_id: UUID, venue: object
         select(Session)
         .where(col(Session.venue_id) == venue_id, col(Session.status).in_(("draft", "published")))
         .order_by(col(Session.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     for session in sessions.scalars():
         session.region = venue.region or session.region

@@ -199,7 +199,7 @@ async def retell_sessions(db: AsyncSession, instance: str, *conditions: sa.Colum
         select(Session)
         .where(col(Session.status) == "published", *conditions)
         .order_by(col(Session.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     sessions = found.scalars().all()
@@ -215,11 +215,15 @@ async def retell_sessions(db: AsyncSession, instance: str, *conditions: sa.Colum
 
 
 async def locked(db: AsyncSession, session_id: UUID, expected: int | None = None) -> Session:
-    """The session under its row lock, at the version that was read. Raises `UnknownSession`, `Stale`."""
+    """The session under its row lock, at the version that was read. Raises `UnknownSession`, `Stale`.
+
+    Row locks here are `FOR NO KEY UPDATE`: a plain one would wait for the key locks that foreign keys
+    take, and two commands that wait for each other's would deadlock.
+    """
     found = await db.execute(
         select(Session)
         .where(col(Session.id) == session_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     session = found.scalar_one_or_none()

@@ -16,7 +16,11 @@ from services.events.models import Session, Tour, Venue
 
 
 def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> SessionState:
-    """The public facts of a session that was published. Never its room link or its notes."""
+    """The public facts of a session that was published. Never its room link or its notes.
+
+    A tour that is still a draft isn't named, although some of its sessions may be public.
+    """
+    public_tour = tour if tour is not None and tour.status != "draft" else None
     return SessionState(
         id=session.id,
         status=session.status,  # pydantic refuses a draft
@@ -31,8 +35,8 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
         modality=session.modality,
         delivered_by=session.delivered_by,
         region=session.region,
-        tour_id=session.tour_id,
-        tour_title=tour.title if tour else None,
+        tour_id=public_tour.id if public_tour else None,
+        tour_title=public_tour.title if public_tour else None,
         venue=venue_facts(venue) if venue else None,
         capacity=SeatCounts(on_site=session.capacity_on_site, online=session.capacity_online),
         held_seats=tuple(HeldSeats(**item) for item in session.held_seats),

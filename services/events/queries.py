@@ -60,7 +60,7 @@ async def records(db: AsyncSession, ids: Sequence[UUID]) -> list[Record]:
             venue=row[1],
             seats=row[2],
             reach=row[3],
-            tour_title=row[4].title if row[4] is not None else None,
+            tour=row[4],
             trainer_ids=trainers.get(row[0].id, []),
             distance_km=None,
         )
@@ -176,7 +176,8 @@ def _read_cursor(cursor: str) -> list[str]:
         )
         if isinstance(parts, list) and len(parts) == 3 and all(isinstance(part, str) for part in parts):
             UUID(parts[-1])
-            return parts
+            if not any("\0" in part for part in parts):
+                return parts
     except (ValueError, binascii.Error):
         pass
     raise bad_cursor()

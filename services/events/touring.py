@@ -215,6 +215,7 @@ async def publish_tour(
         tour.status = "published"
         _bump(tour)
         await db.flush()
+        await retell_sessions(db, instance, col(Session.tour_id) == tour_id)
     return [await publish_locked(db, instance, session) for session in drafts]
 
 
@@ -259,7 +260,7 @@ async def locked_tour(db: AsyncSession, tour_id: UUID, expected: int | None = No
     found = await db.execute(
         select(Tour)
         .where(col(Tour.id) == tour_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     tour = found.scalar_one_or_none()
@@ -276,7 +277,7 @@ async def _locked_stop(db: AsyncSession, stop_id: UUID, expected: int | None) ->
     found = await db.execute(
         select(Stop)
         .where(col(Stop.id) == stop_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     stop = found.scalar_one_or_none()
@@ -293,7 +294,7 @@ async def _sessions(db: AsyncSession, condition: sa.ColumnElement[bool]) -> list
         select(Session)
         .where(condition)
         .order_by(col(Session.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     return list(found.scalars())

@@ -131,14 +131,17 @@ class Record(BaseModel):
     venue: Venue | None
     seats: SessionSeats | None
     reach: SessionReach | None
-    tour_title: str | None
+    tour: Tour | None
     trainer_ids: list[UUID]
     distance_km: float | None = None
 
 
 def session_view(record: Record, base_url: str) -> SessionView:
-    """What the public may know."""
-    return SessionView.model_validate(_facts(record, base_url))
+    """What the public may know; a tour that is still a draft isn't named."""
+    facts = _facts(record, base_url)
+    if record.tour is not None and record.tour.status == "draft":
+        facts |= {"tour_id": None, "tour_title": None}
+    return SessionView.model_validate(facts)
 
 
 def staff_session_view(record: Record, base_url: str) -> StaffSessionView:
@@ -173,7 +176,7 @@ def _facts(record: Record, base_url: str) -> dict[str, Any]:
         "url": f"{base_url}/seances/{session.id}",
         "starts_at_local": session.starts_at,
         "ends_at_local": session.ends_at,
-        "tour_title": record.tour_title,
+        "tour_title": record.tour.title if record.tour is not None else None,
         "venue": VenueView.model_validate(record.venue) if record.venue is not None else None,
         "change_reason": session.change_reason,
         "cancel_reason": session.cancel_reason,
