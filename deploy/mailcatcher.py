@@ -1,6 +1,7 @@
 """The mail catcher: takes what `notifications` sends when there is no mail server, and shows it to staff."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -51,6 +52,8 @@ async def catching(mailbox: Mailbox) -> AsyncIterator[str]:
     """Take mail on a free loopback port while the block runs; gives the `SMTP_URL` to send it to."""
     loop = asyncio.get_running_loop()
     handler = _Catch(mailbox)
+    # aiosmtpd logs every command, and commands name people.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
 
     def protocol() -> SMTP:
         # A host name of its own: the default asks the network for one.

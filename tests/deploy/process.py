@@ -86,12 +86,13 @@ class Runner:
     def end(self) -> int:
         """Wait for the end and return the exit code."""
         assert self.process.stdout is not None
-        self.lines += self.process.stdout.read().splitlines()
-        code = self.process.wait()
-        self._log.join()
-        self.process.stdout.close()
         assert self.process.stderr is not None
-        self.process.stderr.close()
+        code: int = self.process.wait()
+        self._log.join()
+        if not self.process.stdout.closed:
+            self.lines += self.process.stdout.read().splitlines()
+            self.process.stdout.close()
+            self.process.stderr.close()
         return code
 
 

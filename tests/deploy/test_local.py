@@ -52,8 +52,7 @@ def start(data_dir: Path) -> Iterator[Start]:
 
     yield start
     for runner in runners:
-        if runner.process.poll() is None:
-            runner.stop(signal.SIGKILL)
+        runner.stop(signal.SIGKILL)
     postgres.stop_leftovers(data_dir / "postgres")
 
 

@@ -57,8 +57,7 @@ def processes(data_dir: Path, environment: dict[str, str]) -> Iterator[list[Proc
     started = [Process(name, data_dir, environment) for name in (*SERVICES, *SERVICES)]
     yield started
     for process in started:
-        if process.runner.process.poll() is None:
-            process.runner.stop(signal.SIGKILL)
+        process.runner.stop(signal.SIGKILL)
 
 
 async def test_two_processes_of_each_service_start_together(processes: list[Process]) -> None:
