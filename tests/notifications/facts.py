@@ -134,7 +134,7 @@ class Person:
     id: UUID = field(default_factory=uuid4)
     name: str = "Aline Tremblay"
     language: str = "fr"
-    contact: ContactDetails = ContactDetails(email="aline@example.org")
+    contact: ContactDetails = field(default_factory=lambda: ContactDetails(email="aline@example.org"))
     channel: str = "web"
     causes: tuple[Cause, ...] = ()
 
