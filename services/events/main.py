@@ -4,7 +4,7 @@ import asyncio
 
 from fastapi import FastAPI
 
-from libs.messaging.inbox import Inbox, count_parked
+from libs.messaging.inbox import Inbox, count_parked, prune
 from libs.messaging.outbox import Relay
 from libs.web.app import Service, create_app
 from libs.web.idempotency import purge_keys
@@ -57,12 +57,13 @@ def _held(service: Service) -> Loop:
 
 
 def _purge(service: Service) -> Loop:
-    """Idempotency keys are forgotten after 24 hours."""
+    """Idempotency keys are forgotten after 24 hours, messages that were taken in after 14 days."""
 
     async def run(stop: asyncio.Event) -> None:
         while not stop.is_set():
             async with service.database.transaction() as db:
                 await purge_keys(db)
+                await prune(db)
             await _pause(stop, _PURGE_EVERY)
 
     return run
