@@ -98,11 +98,11 @@ class _Loader:
         """Everybody registers; within a session in the plan's order, which decides who waits."""
 
         async def one(session: PlannedSession) -> tuple[str, list[Any]]:
-            if not session.people:
-                return session.key, []
-            await self._until_known(sessions[session.key])
             return session.key, [await self._register(sessions[session.key], who) for who in session.people]
 
+        # One after the other: many asking at once would only slow down what they wait for.
+        for session in made.sessions:
+            await self._until_known(sessions[session.key])
         return dict(await _all(one(session) for session in made.sessions))
 
     async def let_life_happen(

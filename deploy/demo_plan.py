@@ -213,45 +213,45 @@ def _sessions(days: Sequence[date], crowd: _Crowd) -> Iterator[PlannedSession]:
         }
         return PlannedSession(key, stop, given, people, **life)
 
-    yield at("full", 0, "courriel-pas-a-pas", "09:30", crowd.draw(11), capacity=8)
+    yield at("full", 0, "courriel-pas-a-pas", "09:30", crowd.draw(8), capacity=6)
     yield at(
-        "held_seats", 0, "securite-fraudes", "13:30", crowd.draw(5), capacity=12,
+        "held_seats", 0, "securite-fraudes", "13:30", crowd.draw(2), capacity=12,
         held_seats={"phone": 2, "desk": 1},
         releases=[{"at": f"{days[0] - timedelta(days=2)}T09:00", "channel": "phone", "seats": 2}],
     )  # fmt: skip
     # The first in line is offered the seat by e-mail, the second would be called.
-    waiting = crowd.draw(1, "web") + crowd.draw(3, "phone", "web")
+    waiting = crowd.draw(1, "web") + crowd.draw(2, "phone", "web")
     yield at(
         "offer", 1, "tablette-mains", "10:00", crowd.draw(6) + waiting, capacity=6, then="someone_cancels"
     )
-    yield at("social", 1, "medias-sociaux", "13:30", crowd.draw(4), capacity=12)
+    yield at("social", 1, "medias-sociaux", "13:30", crowd.draw(1), capacity=12)
     yield at(
         "hybrid", 2, "fausses-nouvelles", "13:30",
-        crowd.draw(3, seat_kind="on_site") + crowd.draw(4, "web", seat_kind="online"),
+        crowd.draw(1, seat_kind="on_site") + crowd.draw(1, "web", seat_kind="online"),
         modality="hybrid", capacity={"on_site": 8, "online": 10},
         online_url="https://visio.example.org/fausses-nouvelles",
     )  # fmt: skip
     yield at(
         "pro_day", 2, "pro-animer", "09:00",
-        crowd.professionals(6, "Bibliothèque Paul-Aimé-Paiement", "Bibliothèque Claire-Martin"),
+        crowd.professionals(3, "Bibliothèque Paul-Aimé-Paiement", "Bibliothèque Claire-Martin"),
         capacity=10, minutes=420, registration_modes=["web", "phone"],
     )  # fmt: skip
-    yield at("computer", 3, "ordinateur-premiers-pas", "09:30", crowd.draw(6), capacity=8)
-    yield at("search", 3, "internet-chercher", "13:30", crowd.draw(3), capacity=12)
-    yield at("cloud", 4, "donnees-nuage", "13:30", crowd.draw(4), capacity=10)
-    yield at("evening", 4, "securite-mots-de-passe", "18:30", crowd.draw(2), capacity=12, minutes=90)
+    yield at("computer", 3, "ordinateur-premiers-pas", "09:30", crowd.draw(3), capacity=8)
+    yield at("search", 3, "internet-chercher", "13:30", crowd.draw(1), capacity=12)
+    yield at("cloud", 4, "donnees-nuage", "13:30", crowd.draw(1), capacity=10)
+    yield at("evening", 4, "securite-mots-de-passe", "18:30", crowd.draw(1), capacity=12, minutes=90)
     yield at(
-        "moved", 5, "courriel-pas-a-pas", "10:00", crowd.draw(5), capacity=10, then="moved",
+        "moved", 5, "courriel-pas-a-pas", "10:00", crowd.draw(3), capacity=10, then="moved",
         change={**_times(days[5], "13:30", 120), "reason": "La salle est prise le matin."},
     )  # fmt: skip
-    yield at("video", 6, "tablette-appels-video", "10:00", crowd.draw(9), capacity=8, minutes=90)
-    yield at("malbaie", 6, "securite-fraudes", "13:30", crowd.draw(3), capacity=12)
+    yield at("video", 6, "tablette-appels-video", "10:00", crowd.draw(7), capacity=6, minutes=90)
+    yield at("malbaie", 6, "securite-fraudes", "13:30", crowd.draw(1), capacity=12)
     yield at(
-        "cancelled", 7, "internet-services", "13:30", crowd.draw(4), capacity=10, then="cancelled",
+        "cancelled", 7, "internet-services", "13:30", crowd.draw(3), capacity=10, then="cancelled",
         change={"reason": "Tempête de neige"},
     )  # fmt: skip
     yield at(
-        "by_phone", 8, "fausses-nouvelles", "13:30", crowd.draw(3, "phone", "desk"), capacity=12,
+        "by_phone", 8, "fausses-nouvelles", "13:30", crowd.draw(2, "phone", "desk"), capacity=12,
         registration_modes=["phone", "desk"],
     )  # fmt: skip
     yield at(
@@ -261,7 +261,7 @@ def _sessions(days: Sequence[date], crowd: _Crowd) -> Iterator[PlannedSession]:
     )  # fmt: skip
     yield at(
         "pro", 9, "pro-comptoir", "13:30",
-        crowd.professionals(4, "Bibliothèque l’Écrin", "Organisme Exemple"), capacity=12,
+        crowd.professionals(1, "Bibliothèque l’Écrin", "Organisme Exemple"), capacity=12,
     )  # fmt: skip
     online = _times(days[7], "19:00", 90)
     yield PlannedSession(
@@ -271,7 +271,7 @@ def _sessions(days: Sequence[date], crowd: _Crowd) -> Iterator[PlannedSession]:
             "timezone": ZONE, "region": REGION, "capacity": 15,
             "online_url": "https://visio.example.org/courriel", **online,
         },
-        crowd.draw(5, "web", "web", "phone", seat_kind="online"),
+        crowd.draw(2, "web", "phone", seat_kind="online"),
     )  # fmt: skip
 
 
