@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from libs.clock import zone
 from services.events.public_session import PublicSession, PublicVenue
-from services.events.standing import Standing, standing_of
+from services.events.standing import OPEN, Standing, standing_of
 
 SCHEMA = "https://schema.org"
 
@@ -52,7 +52,7 @@ def event_data(session: PublicSession, *, base_url: str, organizer: str, now: da
         "isAccessibleForFree": True,
         "location": _location(session, url),
         "organizer": {"@type": "Organization", "name": organizer, "url": base_url},
-        "offers": _offer(session, base_url, now),
+        "offers": _offer(session, base_url, standing_of(session, now)),
         **_capacity(session),
     }
     return {name: value for name, value in data.items() if value is not None}
@@ -125,14 +125,15 @@ def _place(venue: PublicVenue) -> dict[str, object]:
     return place
 
 
-def _offer(session: PublicSession, base_url: str, now: datetime) -> dict[str, object]:
+def _offer(session: PublicSession, base_url: str, standing: Standing) -> dict[str, object]:
+    by_web = standing in OPEN and "web" in session.registration_modes
     offer: dict[str, object] = {
         "@type": "Offer",
         "price": 0,
         "priceCurrency": "CAD",
-        "url": f"{base_url}/inscription/{session.id}",
+        "url": f"{base_url}/{'inscription' if by_web else 'seances'}/{session.id}",
     }
-    availability = _AVAILABILITY.get(standing_of(session, now))
+    availability = _AVAILABILITY.get(standing)
     if availability:
         offer["availability"] = f"{SCHEMA}/{availability}"
     if session.opens_at is not None:

@@ -1,18 +1,13 @@
-"""Rows for the public calendar, and the service's public pages on them, for the tests of what people see."""
+"""Rows for the public calendar, written as they are: for the tests of what people see."""
 
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
-from uuid import UUID, uuid4
-
-import httpx
-from fastapi import FastAPI
+from html import unescape
+from typing import Any
+from uuid import uuid4
 
 from libs.clock import zone
 from libs.database import Database
-from libs.messaging.bus import Bus
-from libs.settings import Settings
-from libs.web.app import Service, create_app
-from services.events import feeds, pages
 from services.events.models import Session, SessionSeats, Stop, Tour, Venue
 from services.events.plans import session_search
 from services.events.search import search_text
@@ -105,18 +100,6 @@ async def save(database: Database, *rows: object) -> None:
             await db.flush()
 
 
-def public_app(settings: Settings, database: Database) -> FastAPI:
-    """The public pages alone: nothing here speaks to the bus."""
-    service = Service("events", settings, database, cast(Bus, None))
-    return create_app(service, package="services.events", routers=[pages.router, feeds.router])
-
-
-def browser(app: FastAPI, **headers: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://testserver", headers=headers
-    )
-
-
-def uid(number: int) -> UUID:
-    """Ids in a known order."""
-    return UUID(int=number)
+def words(html: str) -> str:
+    """What a page says, without its tags, on one line."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split()).replace(" ,", ",").replace(" .", ".")
