@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError
 
 from deploy import postgres
 from deploy.datadir import DataDir, DataDirBusy, DataDirUnusable
@@ -35,20 +37,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done (refused rows are in the report), 1 nothing was changed, 2 bad settings."""
     try:
         request = _read_command_line(arguments)
+        content = _content(request.path)
         settings = read_settings()
         with _server(settings) as url:
-            report = asyncio.run(imported(request, settings.instance, url))
+            report = asyncio.run(imported(request, content, settings.instance, url))
     except BadSettings as error:
         print(error, file=sys.stderr)
         return 2
-    except (BadListing, DataDirUnusable, postgres.CannotStart, OSError, asyncpg.PostgresError) as error:
+    except (BadListing, DataDirUnusable, postgres.CannotStart) as error:
         print(f"Rien n’a été changé. {error}", file=sys.stderr)
+        return 1
+    except (OSError, asyncpg.PostgresError, DBAPIError) as error:
+        print(f"Rien n’a été changé. La base de données ne répond pas\u00a0: {error}", file=sys.stderr)
         return 1
     if request.report is not None:
         write(report, request.report)
-    for line in told(report, dry_run=request.dry_run):
-        print(line)
+    _print("".join(f"{line}\n" for line in told(report, dry_run=request.dry_run)))
     return 0
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # A reader that stops early (`| head`) is no error; nor is what is left to flush at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def told(report: Report, *, dry_run: bool) -> Iterator[str]:
@@ -132,11 +146,8 @@ def _seats(text: str) -> int:
     return number
 
 
-async def imported(request: Request, instance: str, url: str) -> Report:
+async def imported(request: Request, content: bytes, instance: str, url: str) -> Report:
     """Import into the events service's database at `url`. Raises `BadListing`."""
-    if request.path.stat().st_size > LARGEST_FILE:
-        raise BadListing(f"Le fichier dépasse {LARGEST_FILE // 1_000_000}\u00a0Mo. Coupez-le en plusieurs.")
-    content = request.path.read_bytes()
     database = Database(url, application_name="tournee import")
     try:
         # What a dry run writes is rolled back: it says exactly what the real one would.
@@ -145,6 +156,17 @@ async def imported(request: Request, instance: str, url: str) -> Report:
             return await import_listing(session, instance, content, request.options)
     finally:
         await database.close()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadListing(
+                f"Le fichier dépasse {LARGEST_FILE // 1_000_000}\u00a0Mo. Coupez-le en plusieurs."
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise BadListing(f"{path} ne peut pas être lu\u00a0: {error.strerror}.") from error
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,13 +93,13 @@ async def import_listing(db: AsyncSession, instance: str, content: bytes, option
     reading = read_listing(content, gazetteer)
     # Two imports of one source at the same time would both find a row missing.
     await db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"import:{options.source}"))))
-    known = await _known(db, options.source)
+    known = await _known(db, options.source, [candidate.key for candidate in reading.taken])
     now = await decision_time(db)
     report = Report(options.source, [_refused(row) for row in reading.refused])
     for candidate in reading.taken:
-        existing = known.pop(candidate.key, None)
+        existing = _same_event(known.pop(candidate.key, []), candidate, options.source)
         report.entries.append(await _take(db, instance, candidate, existing, options, now))
-    report.entries += [_gone(session) for session in _missing(known.values(), reading.taken, now)]
+    report.entries += [_gone(session) for session in _missing(chain(*known.values()), reading.taken, now)]
     report.entries.sort(key=lambda entry: (entry.number is None, entry.number or 0))
     return report
 
@@ -127,12 +128,28 @@ async def _gazetteer(db: AsyncSession, options: Options) -> Gazetteer:
     return gazetteer
 
 
-async def _known(db: AsyncSession, source: str) -> dict[str, Session]:
-    """The sessions that came from this source, by row; locked, so that no edit slips between."""
+async def _known(db: AsyncSession, source: str, keys: Sequence[str]) -> dict[str, list[Session]]:
+    """The sessions that came from this source, and those of these rows under another source's name.
+
+    Locked, so that no edit slips between.
+    """
     found = await db.execute(
-        select(Session).where(Session.source == source).order_by(col(Session.id)).with_for_update()
+        select(Session)
+        .where(sa.or_(col(Session.source) == source, col(Session.source_id).in_(keys)))
+        .order_by(col(Session.id))
+        .with_for_update()
     )
-    return {session.source_id or "": session for session in found.scalars()}
+    known: dict[str, list[Session]] = {}
+    for session in found.scalars():
+        known.setdefault(session.source_id or "", []).append(session)
+    return known
+
+
+def _same_event(sessions: Sequence[Session], candidate: Candidate, source: str) -> Session | None:
+    """The session of a row: its source's, else the one at the same venue that a renamed file brought."""
+    own = (session for session in sessions if session.source == source)
+    renamed = (session for session in sessions if session.venue_id == candidate.venue.id)
+    return next(chain(own, renamed), None)
 
 
 async def _take(
@@ -196,9 +213,9 @@ async def _finish(db: AsyncSession, instance: str, session: Session, *, cancelle
 async def _refresh(
     db: AsyncSession, instance: str, candidate: Candidate, session: Session, options: Options
 ) -> Entry:
-    if session.source_digest == digest(candidate):
+    if session.source == options.source and session.source_digest == digest(candidate):
         return _entry(Outcome.UNCHANGED, candidate)
-    if kept := _why_kept(session):
+    if kept := _why_kept(session, options.source):
         return _entry(Outcome.KEPT, candidate, *kept)
     if candidate.cancelled:
         await commands.cancel_locked(db, instance, session, CANCELLED_BY_SOURCE)
@@ -212,8 +229,10 @@ async def _refresh(
     return _entry(Outcome.UPDATED, candidate)
 
 
-def _why_kept(session: Session) -> tuple[str, str] | None:
+def _why_kept(session: Session, source: str) -> tuple[str, str] | None:
     """Why the source no longer decides: the reason's id and its words."""
+    if session.source != source:
+        return "other_source", f"Elle est déjà là, venue de la source «\u00a0{session.source}\u00a0»."
     if session.status == "held":
         return "held_here", "La séance a déjà eu lieu : elle reste comme elle est."
     if session.version != session.source_version:

@@ -129,6 +129,15 @@ async def test_what_somebody_edited_here_is_kept(events: Database) -> None:
         assert (await only_session(db)).title == "Thé et courriel"
 
 
+async def test_a_renamed_source_brings_nothing_twice(events: Database) -> None:
+    await run(events, listing(row()))
+    report = await run(events, listing(row(title="Café")), Options(source="laval-2031", region="13"))
+    assert (report.counts, report.reasons) == ({"kept": 1}, {"other_source": 1})
+    elsewhere = row(place="Bibliothèque Claire-Martin")
+    report = await run(events, listing(elsewhere), Options(source="québec", region="03"))
+    assert report.counts == {"created": 1}
+
+
 async def test_a_session_that_the_listing_no_longer_names_is_reported_not_touched(events: Database) -> None:
     days = [row(start=f"2031-02-0{day}T18:30:00Z", end=f"2031-02-0{day}T20:30:00Z") for day in (3, 4, 5, 6)]
     await run(events, listing(*days))
@@ -168,7 +177,7 @@ async def test_the_command_reports_in_words_and_for_machines(
     events: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = import_events.Request(LAVAL, OPTIONS, dry_run=True, report=None)
-    report = await import_events.imported(options, "demo", events.url)
+    report = await import_events.imported(options, LAVAL.read_bytes(), "demo", events.url)
     lines = list(import_events.told(report, dry_run=True))
     assert lines[0] == "Source «\u00a0laval\u00a0»\u00a0: 188 lignes lues."
     assert any("76" in line and "ajoutées" in line for line in lines)
@@ -199,3 +208,5 @@ def test_the_command_says_what_is_missing(
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert import_events.main([str(LAVAL), "--municipality", "Laval"]) == 2
     assert "DATA_DIR" in capsys.readouterr().err
+    assert import_events.main([str(tmp_path / "nothing.csv")]) == 1
+    assert "nothing.csv ne peut pas être lu" in capsys.readouterr().err
