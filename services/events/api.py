@@ -62,7 +62,7 @@ async def create_session(
         session_id = (await commands.create_session(db, given)).id
         await key.keep(db, {"id": str(session_id)})
     response.headers["Location"] = f"{PREFIX}/sessions/{session_id}"
-    return await _staff_answer(request, response, db, session_id)
+    return await staff_answer(request, response, db, session_id)
 
 
 @router.get("/sessions", openapi_extra=_described_filters())
@@ -129,7 +129,7 @@ async def patch_session(
     """Change some fields; `reason` tells the people concerned why. Needs `If-Match`."""
     instance = service_of(request).settings.instance
     await commands.patch_session(db, instance, session_id, given, expected=expected)
-    return await _staff_answer(request, response, db, session_id)
+    return await staff_answer(request, response, db, session_id)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
@@ -155,7 +155,7 @@ async def publish_session(
         instance = service_of(request).settings.instance
         await commands.publish_session(db, instance, session_id, expected=expected)
         await key.keep(db, {"id": str(session_id)})
-    return await _staff_answer(request, response, db, session_id)
+    return await staff_answer(request, response, db, session_id)
 
 
 @router.post("/sessions/{session_id}/reschedule", openapi_extra=body_of(inputs.RescheduleInput))
@@ -174,7 +174,7 @@ async def reschedule_session(
         instance = service_of(request).settings.instance
         await commands.reschedule_session(db, instance, session_id, given, expected=expected)
         await key.keep(db, {"id": str(session_id)})
-    return await _staff_answer(request, response, db, session_id)
+    return await staff_answer(request, response, db, session_id)
 
 
 @router.post("/sessions/{session_id}/cancel", openapi_extra=body_of(inputs.ReasonInput))
@@ -193,7 +193,7 @@ async def cancel_session(
         instance = service_of(request).settings.instance
         await commands.cancel_session(db, instance, session_id, given, expected=expected)
         await key.keep(db, {"id": str(session_id)})
-    return await _staff_answer(request, response, db, session_id)
+    return await staff_answer(request, response, db, session_id)
 
 
 @router.put("/sessions/{session_id}/trainers/{trainer_id}", status_code=204)
@@ -208,9 +208,10 @@ async def unassign_trainer(db: Transaction, staff: Staff, session_id: UUID, trai
     await commands.unassign_trainer(db, session_id, trainer_id)
 
 
-async def _staff_answer(
+async def staff_answer(
     request: Request, response: Response, db: AsyncSession, session_id: UUID
 ) -> StaffSessionView:
+    """The session as staff see it, with its ETag."""
     record = await queries.record(db, session_id)
     if record is None:  # a draft that was deleted since its key was kept
         raise UnknownSession

@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import Staff
 from libs.web.idempotency import IdempotencyKey
 from services.events import catalogue, commands, inputs, queries, touring, views
-from services.events.api import PREFIX, Cursor, Given, Limit
+from services.events.api import PREFIX, Cursor, Given, Limit, staff_answer
 from services.events.api_bodies import body_of
 from services.events.catalogue import Thing
 from services.events.etags import Expected, ExpectedIfSent, etag
@@ -116,7 +116,7 @@ def _writing(path: str, kind: type[Thing], body: type[inputs.Input], view: type[
 
 def _list_of(view: type[BaseModel]) -> Any:
     name = view.__name__.removesuffix("View") + "List"
-    return type(name, (BaseModel,), {"__annotations__": {"items": list[view], "next": str | None}})  # type: ignore[valid-type]
+    return create_model(name, items=(list[view], ...), next=(str | None, ...))  # type: ignore[valid-type]
 
 
 _writing("venues", Venue, inputs.VenueInput, views.VenueView)
@@ -287,6 +287,33 @@ async def patch_stop(
 async def remove_stop(db: Transaction, staff: Staff, expected: ExpectedIfSent, stop_id: UUID) -> None:
     """Remove a stop and its drafts."""
     await touring.remove_stop(db, stop_id, expected=expected)
+
+
+@router.post(
+    "/stops/{stop_id}/sessions",
+    status_code=201,
+    tags=["tours"],
+    openapi_extra=body_of(inputs.FromTemplateInput),
+)
+async def add_session_to_stop(
+    request: Request,
+    response: Response,
+    db: Transaction,
+    staff: Staff,
+    key: IdempotencyKey,
+    stop_id: UUID,
+    given: Given,
+) -> views.StaffSessionView:
+    """Add a draft to a stop, made from a template."""
+    known = await key.known(db)
+    if known is not None:
+        response.status_code = 200
+        session_id = UUID(known["id"])
+    else:
+        session_id = (await touring.add_session_to_stop(db, stop_id, given)).id
+        await key.keep(db, {"id": str(session_id)})
+    response.headers["Location"] = f"{PREFIX}/sessions/{session_id}"
+    return await staff_answer(request, response, db, session_id)
 
 
 def _instance(request: Request) -> str:

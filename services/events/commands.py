@@ -70,7 +70,7 @@ async def patch_session(
     reason = read(ReasonInput, {"reason": given.pop("reason", None)}).reason
     around = await _around(db, _with_current_references(session, given))
     plan = plans.checked(read(SessionInput, plans.patched(session, given, around.venue)), around)
-    before = _Known.of(session, await _place(db, session))
+    before = _Known(session, await _place(db, session))
     plans.write(session, plan, around.venue)
     return await _changed(db, instance, session, before, reason)
 
@@ -115,7 +115,7 @@ async def reschedule_session(
     fields["opens_at"] = _not_after(session.opens_at, when.starts.utc)
     fields["closes_at"] = _not_after(session.closes_at, when.ends.utc)
     plan = plans.checked(read(SessionInput, plans.patched(session, fields, around.venue)), around)
-    before = _Known.of(session, await _place(db, session))
+    before = _Known(session, await _place(db, session))
     plans.write(session, plan, around.venue)
     return await _changed(db, instance, session, before, asked.reason)
 
@@ -341,10 +341,6 @@ class _Known:
         self.place = venue.name if venue is not None else None
         self.where = (session.venue_id, session.modality)
         self.access = (session.online_url, session.staff_notes)
-
-    @classmethod
-    def of(cls, session: Session, venue: Venue | None) -> "_Known":
-        return cls(session, venue)
 
     def moved(self, session: Session) -> bool:
         return (self.starts_at, self.ends_at, self.timezone, self.where) != (

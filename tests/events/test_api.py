@@ -475,6 +475,49 @@ async def test_staff_keep_what_sessions_are_planned_from(
     assert (await staff.get(one)).status_code == 404
 
 
+async def test_a_tour_is_planned_published_and_cancelled(
+    staff: AsyncClient, public: AsyncClient, venue_id: UUID
+) -> None:
+    base = "/api/events/v1"
+    tour = (await staff.post(f"{base}/tours", json={"title": "Tournée d’hiver", "region": "03"})).json()
+    activity = (await staff.post(f"{base}/activities", json={"title": "Le courriel"})).json()
+    url = f"{base}/tours/{tour['id']}"
+    stop = await staff.post(f"{url}/stops", json={"venue_id": str(venue_id), "first_date": "2027-02-03"})
+    assert (stop.status_code, stop.json()["position"], stop.json()["last_date"]) == (201, 1, "2027-02-03")
+    body = {"activity_id": activity["id"], "starts_at": "2027-02-03T13:30"}
+    session = await staff.post(f"{stop.headers['location']}/sessions", json=body)
+    assert (session.status_code, session.json()["title"]) == (201, "Le courriel")
+    stale = await staff.post(f"{url}/publish", json={}, headers={"If-Match": '"1"'})
+    assert stale.status_code == 412
+    done = await staff.post(f"{url}/publish", json={})
+    assert (done.json()["tour"]["status"], done.json()["session_ids"]) == (
+        "published",
+        [session.json()["id"]],
+    )
+    shown = (await public.get(session.headers["location"])).json()
+    assert (shown["tour_id"], shown["tour_title"]) == (tour["id"], "Tournée d’hiver")
+    copy = await staff.post(f"{url}/copy", json={"weeks": 2}, headers={"Idempotency-Key": "c"})
+    again = await staff.post(f"{url}/copy", json={"weeks": 2}, headers={"Idempotency-Key": "c"})
+    assert (copy.status_code, again.status_code) == (201, 200)
+    assert copy.json() == again.json()
+    assert [s["first_date"] for s in copy.json()["stops"]] == ["2027-02-17"]
+    gone = await staff.post(f"{url}/cancel", json={"reason": "Tempête"})
+    assert (gone.json()["tour"]["status"], gone.json()["session_ids"]) == (
+        "cancelled",
+        [session.json()["id"]],
+    )
+    assert (await public.get(session.headers["location"])).json()["cancel_reason"] == "Tempête"
+
+
+async def test_a_session_of_a_draft_tour_does_not_name_it(
+    staff: AsyncClient, public: AsyncClient, venue_id: UUID
+) -> None:
+    tour = (await staff.post("/api/events/v1/tours", json={"title": "Secrète"})).json()
+    session = await published(staff, venue_id, tour_id=tour["id"])
+    assert session["tour_title"] == "Secrète"
+    assert (await public.get(f"{SESSIONS}/{session['id']}")).json()["tour_title"] is None
+
+
 async def test_a_venue_in_use_stays(staff: AsyncClient, venue_id: UUID) -> None:
     await create(staff, venue_id)
     answer = await staff.delete(f"/api/events/v1/venues/{venue_id}")
