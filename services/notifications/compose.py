@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from services.notifications import mime
-from services.notifications.itip import CalendarPart, calendar_part
+from services.notifications.itip import CalendarPart, calendar_part, method_of
 from services.notifications.sender import Sender
 from services.notifications.wording import Facts, say
 
 
-def email(facts: Facts, *, message_id: str, sender: Sender, now: datetime) -> bytes:
-    """The whole message for the person's e-mail address; raises `mime.BadAddress`."""
+def email(facts: Facts, *, recipient: str, message_id: str, sender: Sender, now: datetime) -> bytes:
+    """The whole message for `recipient`, the person's address as `mime.wire_address` gives it."""
     content = mime.Content(
         subject=say(f"{facts.folder}/subject.txt", facts, sender, now),
         text=say(f"{facts.folder}/body.txt", facts, sender, now),
@@ -22,13 +22,15 @@ def email(facts: Facts, *, message_id: str, sender: Sender, now: datetime) -> by
         sender_name=sender.name,
         sender=sender.mailbox,
         recipient_name=facts.state.name,
-        recipient=facts.state.contact.email or "",
+        recipient=recipient,
         message_id=message_id,
         date=now,
     )
 
 
 def _calendar(facts: Facts, sender: Sender, now: datetime) -> CalendarPart | None:
+    if method_of(facts.cause) is None:
+        return None
     return calendar_part(
         facts.state,
         facts.cause,

@@ -116,7 +116,13 @@ class Deliveries:
             return Superseded()
         try:
             recipient = mime.wire_address(item.state.contact.email or "")
-            message = compose.email(facts, message_id=item.message_id, sender=self._sender, now=item.now)
+            message = compose.email(
+                facts,
+                recipient=recipient,
+                message_id=item.message_id,
+                sender=self._sender,
+                now=item.now,
+            )
         except mime.BadAddress:
             return Refusal("ADDRESS unreadable")
         except Exception as error:

@@ -10,10 +10,11 @@ from libs.messaging.inbox import Inbox
 from libs.messaging.topics import REGISTRATIONS
 from libs.settings import BadSettings
 from libs.web.app import Service, create_app
-from services.notifications import api, pages, queries
+from services.notifications import api, mime, pages, queries
 from services.notifications.consumer import registrations_handler
 from services.notifications.deliveries import Deliveries
 from services.notifications.housekeeping import Housekeeping
+from services.notifications.sender import Sender
 from services.notifications.smtp import Post
 
 PACKAGE = "services.notifications"
@@ -23,6 +24,10 @@ def create(service: Service) -> FastAPI:
     """The application of this service; nothing opens before its lifespan starts. It announces nothing."""
     if service.settings.smtp_url is None:
         raise BadSettings("SMTP_URL must be set when services run as several processes")
+    try:
+        mime.wire_address(Sender.of(service.settings).mailbox)
+    except mime.BadAddress:
+        raise BadSettings("MAIL_FROM: it must be a plain e-mail address.") from None
     inbox = Inbox(service.database, {REGISTRATIONS: registrations_handler(service.settings)})
     sending = Deliveries(service.database, service.settings, Post(service.settings.smtp_url))
     housekeeping = Housekeeping(service.database)

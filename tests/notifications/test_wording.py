@@ -1,0 +1,239 @@
+"""Every notice in both languages, with as much and as little to say as there can be."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.messaging.contracts import Cause, ContactDetails
+from libs.settings import Settings
+from services.notifications import wording
+from services.notifications.sender import Sender
+from services.notifications.wording import Facts, say
+from tests.notifications.facts import Person, alternative, cause_of, moved, session_facts
+
+NOW = datetime.now(UTC)
+CAUSES = (
+    "confirmed",
+    "waitlisted",
+    "offered",
+    "offer_expired",
+    "declined",
+    "cancelled_by_person",
+    "cancelled_by_staff",
+    "session_changed",
+    "session_cancelled",
+    "reminder_7d",
+    "reminder_1d",
+)
+HOSTILE = '<script>alert("x")</script> & {{ 7*7 }} %(name)s'
+
+
+@pytest.fixture
+def sender(settings: Settings) -> Sender:
+    return Sender.of(settings)
+
+
+def minimal(name: str) -> Cause:
+    """As little as a message can carry: no place, nothing to bring, no reason, no deadline."""
+    facts = session_facts(bring="", venue=None)
+    return cause_of(name, session=facts, offer_expires_at=None)
+
+
+def maximal(name: str, **changes: Any) -> Cause:
+    """Everything that a message can carry."""
+    facts = session_facts().model_copy(
+        update={"change_reason": "La salle est en travaux.", "cancel_reason": "Tempête de neige."}
+    )
+    given: dict[str, Any] = {
+        "session": moved(facts, days=2),
+        "previous": facts,
+        "invited": True,
+        "position": 4,
+        "reason": "Une raison.",
+        "offer_expires_at": NOW + timedelta(hours=20),
+        "alternatives": (alternative(20), alternative(22, venue_name=None, municipality=None, available=1)),
+    }
+    return cause_of(name, **(given | changes))
+
+
+def online(name: str) -> Cause:
+    facts = session_facts(modality="online", venue=None, online_url="https://video.example.org/abc")
+    return maximal(name, seat_kind="online", session=facts)
+
+
+def facts_of(cause: Cause, language: str = "fr", **person: Any) -> Facts:
+    return Facts(Person(language=language, causes=(cause,), **person).state, cause)
+
+
+VARIANTS = {"minimal": minimal, "maximal": maximal, "online": online}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize("name", CAUSES)
+def test_every_notice_can_be_said(name: str, language: str, variant: str, sender: Sender) -> None:
+    facts = facts_of(VARIANTS[variant](name), language)
+    subject = say(f"{facts.folder}/subject.txt", facts, sender, NOW)
+    text = say(f"{facts.folder}/body.txt", facts, sender, NOW)
+    html = say(f"{facts.folder}/body.html", facts, sender, NOW)
+    words = say(f"{facts.folder}/words.txt", facts, sender, NOW)
+    letter = say(f"{facts.folder}/words.txt", facts, sender, NOW, on_paper=True)
+    assert subject.count("\n") == 1
+    assert facts.cause.session.title in subject
+    for content in (text, html, words, letter):
+        assert "Aline Tremblay" in content
+        assert facts.cause.session.title in content
+        assert "KMPR-4827" in content
+        assert "555-0142" in content
+        assert "None" not in content
+        assert "\n\n\n" not in content
+    assert f'lang="{language}"' in html
+    assert ("Bonjour" if language == "fr" else "Hello") in text.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_the_html_says_the_same_words_as_the_text(name: str, sender: Sender) -> None:
+    facts = facts_of(maximal(name))
+    html = words_of(visible(say(f"{facts.folder}/body.html", facts, sender, NOW)))
+    text = words_of(say(f"{facts.folder}/body.txt", facts, sender, NOW))
+    addresses = {word for word in text if word.startswith("http")}
+    assert text - html - addresses <= {"", "1", "2", "lien"}, "the HTML leaves something out"
+    assert html - text <= {"", "bouton"}, "the text leaves something out"
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_the_html_needs_nothing_from_anywhere_and_has_one_button(name: str, sender: Sender) -> None:
+    html = say(f"{facts_of(maximal(name)).folder}/body.html", facts_of(maximal(name)), sender, NOW)
+    assert not re.search(r"<(img|script|link|iframe|object|style)\b|\bsrc=|url\(", html)
+    assert html.count("display:inline-block") == 1
+    assert "max-width:600px" in html
+    assert len(html.encode()) < 20_000
+
+
+def test_what_people_typed_is_only_text(sender: Sender) -> None:
+    cause = maximal("session_cancelled", reason=HOSTILE, session=session_facts(title=HOSTILE))
+    facts = facts_of(cause, name=HOSTILE)
+    html = say("session_cancelled/body.html", facts, sender, NOW)
+    assert "<script" not in html
+    assert "49" not in visible(html).replace(sender.phone, "")
+    assert HOSTILE in say("session_cancelled/body.txt", facts, sender, NOW)
+    assert HOSTILE in say("session_cancelled/subject.txt", facts, sender, NOW)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(wording.FOLDER.rglob("*.txt")), ids=lambda p: str(p.relative_to(wording.FOLDER))
+)
+def test_french_sentences_are_short_and_typeset(path: Path) -> None:
+    source = re.sub(r"\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for sentence in re.findall(r'_\("(.*?)"', source):
+        assert "'" not in sentence
+        assert not re.search(r"[^\u00a0][:?!»;]", sentence.replace("%(", "")), sentence
+        for part in re.split(r"[.?:] ", sentence):
+            assert len(re.findall(r"[^\s«»]+", part)) <= 15, part
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"), [(0.0, "aujourd’hui"), (1.0, "demain"), (7.0, "dans 7"), (2.0, "dans 2")]
+)
+def test_a_reminder_says_how_far_away_it_is(days: float, expected: str, sender: Sender) -> None:
+    facts = facts_of(cause_of("reminder_7d", session=session_facts(days=days)))
+    first = say("reminder/body.txt", facts, sender, NOW).splitlines()[0].replace("\u00a0", " ")
+    assert expected in first
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("confirmed", "Vous gardez votre place."),
+        ("waitlisted", "Vous êtes toujours en attente d’une place."),
+        ("offered", "La place est toujours gardée pour vous."),
+    ],
+)
+def test_a_change_says_what_becomes_of_the_seat(status: str, expected: str, sender: Sender) -> None:
+    facts = facts_of(maximal("session_changed", status=status))
+    assert expected in say("session_changed/body.txt", facts, sender, NOW)
+
+
+def test_a_change_names_what_changed(sender: Sender) -> None:
+    before = session_facts()
+    cases = {
+        "Nouvelle date": moved(before, days=1),
+        "Nouvelle heure": moved(before, hours=1),
+        "Nouveau lieu": before.model_copy(update={"venue": None, "modality": "online"}),
+        "Changement": moved(before, days=1).model_copy(update={"title": "Autre"}),
+    }
+    for expected, after in cases.items():
+        facts = facts_of(cause_of("session_changed", previous=before, session=after))
+        assert say("session_changed/subject.txt", facts, sender, NOW).startswith(expected)
+
+
+def test_who_waits_learns_how_many_are_before(sender: Sender) -> None:
+    def text(position: int | None) -> str:
+        return say("waitlisted/body.txt", facts_of(cause_of("waitlisted", position=position)), sender, NOW)
+
+    assert "prochaine personne" in text(1)
+    assert "1 personne attend avant vous" in text(2).replace("\u00a0", " ")
+    assert "3 personnes attendent avant vous" in text(4).replace("\u00a0", " ")
+    assert "avant vous" not in text(None)
+
+
+def test_the_room_link_is_only_in_the_mail_of_who_has_the_seat(sender: Sender) -> None:
+    assert "https://video.example.org/abc" in say(
+        "confirmed/body.txt", facts_of(online("confirmed")), sender, NOW
+    )
+    for name in ("cancelled_by_person", "declined", "offer_expired"):
+        assert "video.example.org" not in say(f"{name}/body.txt", facts_of(online(name)), sender, NOW)
+
+
+def test_the_zone_is_said_online_only(sender: Sender) -> None:
+    assert "heure de l" in say("confirmed/body.txt", facts_of(online("confirmed")), sender, NOW)
+    assert "heure de l" not in say("confirmed/body.txt", facts_of(maximal("confirmed")), sender, NOW)
+
+
+def test_an_offer_is_answered_by_the_clock_of_the_place(sender: Sender) -> None:
+    there = session_facts(timezone="America/St_Johns")
+    end = datetime(2027, 1, 20, 20, 30, tzinfo=UTC)
+    facts = facts_of(cause_of("offered", session=there, offer_expires_at=end))
+    line = say("offered/body.txt", facts, sender, NOW).splitlines()[0].replace("\u00a0", " ")
+    assert "mercredi 20 janvier 2027, à 17 h." in line
+
+
+def test_a_letter_carries_name_and_address_and_no_link_to_a_page(sender: Sender) -> None:
+    contact = ContactDetails(postal="12, rue du Pont\nQuébec (QC)  G1K 1A1")
+    facts = facts_of(maximal("offered"), contact=contact)
+    letter = say("offered/words.txt", facts, sender, NOW, on_paper=True)
+    assert "Aline Tremblay\n12, rue du Pont\nQuébec (QC)  G1K 1A1" in letter
+    assert "mon-inscription" not in letter
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.hidden = False
+
+    def handle_starttag(self, tag: str, _attributes: list[tuple[str, str | None]]) -> None:
+        self.hidden = tag in {"title", "head"} or self.hidden
+        self.found.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.hidden = self.hidden and tag != "head"
+        self.found.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden:
+            self.found.append(data)
+
+
+def visible(html: str) -> str:
+    parser = _Text()
+    parser.feed(html)
+    return "".join(parser.found)
+
+
+def words_of(text: str) -> set[str]:
+    return {word.strip(",.:\u00a0") for word in text.split()}
