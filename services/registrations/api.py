@@ -16,10 +16,12 @@ from libs.messaging.contracts import SeatsState, SessionState
 from libs.settings import Settings
 from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import Staff, bearer_of, staff_of
+from libs.web.i18n import language_of, translate
 from libs.web.problems import Unauthorized
 from services.registrations import commands, queries
 from services.registrations.access import Requester, check_generation, manage_url
 from services.registrations.commands import ClientKey, Registered
+from services.registrations.explaining import why
 from services.registrations.inputs import RegistrationRequest
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
@@ -28,6 +30,7 @@ router = APIRouter(prefix="/api/registrations/v1", tags=["registrations"])
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
+PACKAGE = "services.registrations"
 SEATED = ("confirmed", "offered", "attended", "absent", "excused")
 
 
@@ -215,7 +218,7 @@ async def roster(session_id: UUID, staff: Staff, tx: Reading) -> Roster:
 
 
 @router.get("/sessions/{session_id}/line")
-async def line(session_id: UUID, staff: Staff, tx: Reading) -> Line:
+async def line(session_id: UUID, staff: Staff, request: Request, tx: Reading) -> Line:
     """Who waits, in order, and why they stand where they stand."""
     await _session(tx, session_id)
     people = await queries.people(tx, session_id, ("waitlisted",))
@@ -229,7 +232,7 @@ async def line(session_id: UUID, staff: Staff, tx: Reading) -> Line:
                 channel=person.channel,
                 seq=person.seq,
                 since=person.created_at,
-                why=f"Demande numéro {person.seq} : {place - 1} avant.",
+                why=translate(why(person.seq, place - 1), language_of(request), PACKAGE),
             )
             for place, person in enumerate(people, start=1)
         ]

@@ -12,9 +12,10 @@ from sqlmodel import col, select
 from libs.clock import utc_now
 from libs.messaging.contracts import SessionState
 from libs.settings import Settings
+from libs.web.problems import Malformed
 from services.registrations import pools, waitlist
 from services.registrations.confirmation import new_number
-from services.registrations.inputs import RegistrationRequest
+from services.registrations.inputs import RegistrationRequest, professional_details
 from services.registrations.models import LIVE, AccommodationRequest, Consent, IdempotencyKey, Registration
 from services.registrations.problems import (
     AlreadyOver,
@@ -71,7 +72,8 @@ async def register(
 
     `registration_id` is made before any transaction, so a commit whose outcome is unknown can be looked
     up by it. Raises `SessionUnknown`, `RegistrationClosed`, `NotOpenYet`, `SessionCancelled`,
-    `SessionFull`, `MaybeDuplicate`, `KeyReused`, `SeatKindUnknown`.
+    `SessionFull`, `MaybeDuplicate`, `KeyReused`, `SeatKindUnknown`, and `Malformed` for a professional
+    session without organisation and role.
     """
     if client_key is not None:
         earlier = await _claim(tx, client_key, request, registration_id)
@@ -93,6 +95,7 @@ async def register(
             return await _repeated(seating, existing)
     check_open(seating.facts, seating, request.channel)
     seat_kind = _seat_kind(seating.facts, request)
+    _check_details(seating.facts, request)
     if not request.another_person and await _somebody_alike(tx, session_id, request):
         raise MaybeDuplicate
     registration = await _admit(seating, settings, request, registration_id, seat_kind)
@@ -314,6 +317,12 @@ def _seat_kind(facts: SessionState, request: RegistrationRequest) -> str:
     if request.seat_kind not in kinds:
         raise SeatKindUnknown
     return request.seat_kind
+
+
+def _check_details(facts: SessionState, request: RegistrationRequest) -> None:
+    missing = professional_details(request.organisation, request.role) if facts.stream == "pro" else []
+    if missing:
+        raise Malformed(errors=missing)
 
 
 async def _somebody_alike(tx: AsyncSession, session_id: UUID, request: RegistrationRequest) -> bool:

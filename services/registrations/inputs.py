@@ -10,6 +10,7 @@ import phonenumbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from libs.web.i18n import LazyString, _
+from libs.web.validation import FieldError
 
 Channel = Literal["web", "phone", "email", "desk", "partner", "paper"]
 SeatKind = Literal["on_site", "online"]
@@ -82,7 +83,7 @@ class Contact(BaseModel):
     @model_validator(mode="after")
     def _one_way_at_least(self) -> Self:
         if not (self.email or self.mobile or self.phone or self.postal):
-            raise _Refused(_("Dites-nous comment vous joindre : une seule façon suffit."))
+            raise _Refused(_("Dites-nous comment vous joindre : une seule façon suffit."))
         return self
 
 
@@ -127,6 +128,16 @@ class RegistrationRequest(BaseModel):
     @property
     def name_key(self) -> str:
         return name_key(self.name)
+
+
+def professional_details(organisation: str | None, role: str | None) -> list[FieldError]:
+    """What a request for a session of the pro stream still has to say: for whom the person works, and how."""
+    missing = []
+    if not organisation:
+        missing.append(FieldError("organisation", _("Écrivez le nom de votre bibliothèque ou organisme.")))
+    if not role:
+        missing.append(FieldError("role", _("Choisissez votre rôle : personnel ou bénévole.")))
+    return missing
 
 
 def name_key(name: str) -> str:

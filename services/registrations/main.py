@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from libs.messaging.inbox import count_parked
 from libs.messaging.outbox import Relay
 from libs.web.app import Service, create_app
-from services.registrations import api
+from services.registrations import api, desk, desk_registration, desk_signup, own_page, pages
 from services.registrations.consumer import inbox
 from services.registrations.timers import Timers
 
@@ -32,7 +32,14 @@ def create(service: Service) -> FastAPI:
     return create_app(
         service,
         package=PACKAGE,
-        routers=[api.router],
+        routers=[
+            api.router,
+            pages.router,
+            own_page.router,
+            desk.router,
+            desk_signup.router,
+            desk_registration.router,
+        ],
         loops={
             "consume": consume,
             "relay": relay.run,

@@ -43,12 +43,12 @@ class SessionFull(Conflict):
 class MaybeDuplicate(Conflict):
     slug = "maybe-duplicate"
     title = _("Une inscription au même nom existe déjà")
-    detail = _("Est-ce une autre personne ? Si oui, dites-le et recommencez.")
+    detail = _("Est-ce une autre personne ? Si oui, dites-le et recommencez.")
 
 
 class SeatKindUnknown(Malformed):
     slug = "seat-kind-unknown"
-    detail = _("Cet atelier n’a pas ce genre de place : sur place ou en ligne.")
+    detail = _("Cet atelier n’a pas ce genre de place : sur place ou en ligne.")
 
 
 class KeyReused(Malformed):
@@ -71,3 +71,17 @@ class LinkRevoked(Gone):
     slug = "link-revoked"
     title = _("Ce lien a été remplacé")
     detail = _("Utilisez le lien du dernier message, ou téléphonez-nous.")
+
+
+class LinkUnknown(NotFound):
+    """The token of a person's own page isn't one of ours: cut off on the way, or typed wrong."""
+
+    slug = "link-unknown"
+    title = _("Ce lien ne mène à aucune inscription")
+    detail = _("Il est peut-être incomplet. Ouvrez-le de nouveau depuis votre message.")
+
+
+class NoCalendarEntry(NotFound):
+    slug = "no-calendar-entry"
+    title = _("Il n’y a rien à mettre au calendrier")
+    detail = _("Le calendrier sert aux personnes qui ont une place.")

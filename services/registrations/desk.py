@@ -1,0 +1,182 @@
+"""The desk (`/guichet`): sessions with their seats, people by name or number, rosters and lines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from libs import vocabularies
+from libs.messaging.contracts import VenueFacts
+from libs.web.app import Reading
+from libs.web.auth import Staff
+from libs.web.forms import read_form
+from libs.web.i18n import language_of
+from libs.web.templating import render
+from services.registrations import page_queries, queries
+from services.registrations.explaining import why
+from services.registrations.nearby import Spot, locate
+from services.registrations.registration_view import STATUSES
+from services.registrations.session_view import SessionView
+from services.registrations.signup_choices import channel_label, seat_kind_label
+from services.registrations.spelling import read_back
+
+router = APIRouter(prefix="/guichet", include_in_schema=False)
+
+SEATED = ("confirmed", "attended", "absent", "excused")
+ALOUD = 3
+"""As many choices as one remembers from hearing them."""
+NEAR = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A session for somebody on the phone. `kilometres` None: online, or nobody knows where it is."""
+
+    session: SessionView
+    kilometres: float | None = None
+
+
+@router.get("")
+async def start(
+    request: Request, staff: Staff, tx: Reading, lieu: str = "", sujet: str = "", suite: str = ""
+) -> Response:
+    """Today's and the coming sessions; near a place or on a subject, the choices to read aloud."""
+    if lieu.strip() or sujet:
+        return await _choices(request, tx, lieu.strip(), sujet)
+    page = await page_queries.desk_page(tx, _cursor(suite))
+    today = [view for view in page.sessions if _is_today(view)]
+    return render(
+        request,
+        "desk/start.html",
+        **_asked(request, lieu, sujet),
+        today=today,
+        later=[view for view in page.sessions if not _is_today(view)],
+        next=page.next,
+        continued=bool(suite),
+    )
+
+
+@router.post("/recherche")
+async def search(request: Request, staff: Staff, tx: Reading) -> Response:
+    """People by name, telephone, e-mail or number: by POST, so that no name stands in an address."""
+    text = (await read_form(request)).get("q", "")
+    found = await page_queries.search(tx, text) if text else []
+    if len(found) == 1 and read_back(text) is not None:
+        return RedirectResponse(f"/guichet/inscriptions/{found[0].registration.id}", 303)
+    return render(
+        request,
+        "desk/search.html",
+        asked_text=text,
+        found=found,
+        many=page_queries.MANY,
+        statuses=STATUSES,
+    )
+
+
+@router.get("/recherche")
+async def search_again(staff: Staff) -> Response:
+    """The address of the results, without their question: back to the start."""
+    return RedirectResponse("/guichet", 303)
+
+
+@router.get("/seances/{session_id}")
+async def roster(request: Request, staff: Staff, tx: Reading, session_id: UUID) -> Response:
+    """Who has a seat, and what is to be prepared."""
+    return render(request, "desk/roster.html", **await _people(request, tx, session_id))
+
+
+@router.get("/seances/{session_id}/feuille")
+async def sheet(request: Request, staff: Staff, tx: Reading, session_id: UUID) -> Response:
+    """The roster on paper: names and a place to tick, nothing about anybody's needs."""
+    return render(request, "desk/sheet.html", **await _people(request, tx, session_id))
+
+
+@router.get("/seances/{session_id}/attente")
+async def line(request: Request, staff: Staff, tx: Reading, session_id: UUID) -> Response:
+    """Who waits, in order, and why each stands where they stand."""
+    session = await page_queries.session_view(tx, session_id, channel="phone")
+    waiting = await queries.people(tx, session_id, ("waitlisted",))
+    return render(
+        request,
+        "desk/line.html",
+        session=session,
+        offered=await queries.people(tx, session_id, ("offered",)),
+        waiting=[(person, why(person.seq, place)) for place, person in enumerate(waiting)],
+        channel_label=channel_label,
+        seat_kind_label=seat_kind_label,
+    )
+
+
+async def _people(request: Request, tx: Reading, session_id: UUID) -> Mapping[str, Any]:
+    session = await page_queries.session_view(tx, session_id, channel="phone")
+    people = await queries.people(tx, session_id, (*SEATED, "offered"))
+    people = sorted(people, key=lambda person: (person.status == "offered", person.name_key))
+    needs = await page_queries.needs(tx, [person.id for person in people])
+    language = language_of(request)
+    return {
+        "session": session,
+        "people": people,
+        "to_prepare": [
+            (person, [vocabularies.label("accommodations", need, language) for need in needs[person.id]])
+            for person in people
+            if person.id in needs
+        ],
+        "statuses": STATUSES,
+        "seat_kind_label": seat_kind_label,
+    }
+
+
+async def _choices(request: Request, tx: Reading, place: str, theme: str) -> Response:
+    sessions = [view for view in await page_queries.coming(tx) if not theme or view.facts.theme == theme]
+    spot = locate(place, _venues(sessions)) if place else None
+    choices = _nearest(sessions, spot)
+    return render(
+        request,
+        "desk/choices.html",
+        **_asked(request, place, theme),
+        spot=spot,
+        choices=choices,
+        aloud=[choice for choice in choices if choice.session.seats.available > 0][:ALOUD],
+    )
+
+
+def _nearest(sessions: Sequence[SessionView], spot: Spot | None) -> list[Choice]:
+    """The nearest first, in rings of ten kilometres; within a ring the soonest."""
+    choices = [Choice(view, _kilometres(view, spot)) for view in sessions]
+
+    def order(choice: Choice) -> tuple[float, datetime]:
+        away = 0.0 if spot is None else 10_000.0 if choice.kilometres is None else choice.kilometres // 10
+        return away, choice.session.facts.starts_at_utc
+
+    return sorted(choices, key=order)[:NEAR]
+
+
+def _kilometres(view: SessionView, spot: Spot | None) -> float | None:
+    return spot.distance_km(view.facts.venue) if spot and view.facts.modality != "online" else None
+
+
+def _venues(sessions: Sequence[SessionView]) -> list[VenueFacts]:
+    return [view.facts.venue for view in sessions if view.facts.venue is not None]
+
+
+def _asked(request: Request, place: str, theme: str) -> Mapping[str, Any]:
+    return {"place": place, "theme": theme, "themes": vocabularies.choices("themes", language_of(request))}
+
+
+def _is_today(view: SessionView) -> bool:
+    return view.facts.starts_at.date() <= view.local(view.now).date()
+
+
+def _cursor(text: str) -> tuple[datetime, UUID] | None:
+    """Where the list goes on; what can't be read begins it anew."""
+    moment, _sep, id_ = text.partition("_")
+    try:
+        start = datetime.fromisoformat(moment)
+        return (start, UUID(id_)) if start.tzinfo is not None else None
+    except ValueError:
+        return None

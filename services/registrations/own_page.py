@@ -1,0 +1,140 @@
+"""The person's own page (`/mon-inscription/{token}`): where they stand, and what they can do about it."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from libs.ical import MEDIA_TYPE
+from libs.manage_tokens import BadToken, read_manage_token
+from libs.settings import Settings
+from libs.web.app import service_of
+from libs.web.i18n import COOKIE, known_language, language_of
+from libs.web.templating import render
+from services.registrations import commands, page_queries
+from services.registrations.access import check_generation
+from services.registrations.models import Registration
+from services.registrations.own_calendar import calendar_file
+from services.registrations.problems import AlreadyOver, LinkUnknown, OfferOver, RegistrationUnknown
+from services.registrations.registration_view import RegistrationView, state_of
+from services.registrations.spelling import spaced
+
+router = APIRouter(include_in_schema=False)
+
+Command = Callable[[AsyncSession, Settings, UUID], Awaitable[Registration]]
+
+HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+"""The address is the key: it stays on this site, and the page on no shared computer."""
+
+
+async def _own(request: Request, token: str) -> RegistrationView:
+    """The registration that the link opens; `LinkUnknown`, or `LinkRevoked` once staff replaced it."""
+    service = service_of(request)
+    try:
+        claim = read_manage_token(service.settings.secret, token)
+        async with service.database.reading() as tx:
+            await check_generation(tx, claim.registration_id, claim.generation)
+            return await page_queries.registration_view(tx, claim.registration_id)
+    except (BadToken, RegistrationUnknown):
+        raise LinkUnknown(headers=HEADERS) from None
+
+
+Own = Annotated[RegistrationView, Depends(_own)]
+
+
+@router.get("/mon-inscription/{token}")
+async def show(request: Request, token: str, person: Own) -> Response:
+    """Where the person stands. Nothing changes by looking."""
+    if _speaks_another_language(request, person):
+        return RedirectResponse(f"/mon-inscription/{token}?lang={person.language}", 303, HEADERS)
+    service = service_of(request)
+    async with service.database.reading() as tx:
+        others = (
+            await page_queries.alternatives(tx, service.settings, person.session)
+            if person.offers_others
+            else []
+        )
+    return _page(request, "own/registration.html", token, person, others=others)
+
+
+@router.get("/mon-inscription/{token}/annuler")
+async def ask_to_cancel(request: Request, token: str, person: Own) -> Response:
+    """What will happen, and the question."""
+    return _page(request, "own/cancel.html", token, person) if person.is_live else _back(token)
+
+
+@router.post("/mon-inscription/{token}/annuler")
+async def cancel(request: Request, token: str, person: Own) -> Response:
+    """Give up the registration; the seat goes to the next person."""
+
+    async def by_person(tx: AsyncSession, settings: Settings, id_: UUID) -> Registration:
+        return await commands.cancel(tx, settings, id_, "person")
+
+    return await _done(request, token, person, by_person)
+
+
+@router.post("/mon-inscription/{token}/accepter")
+async def accept(request: Request, token: str, person: Own) -> Response:
+    """Take the seat that is kept."""
+    return await _done(request, token, person, commands.accept)
+
+
+@router.post("/mon-inscription/{token}/refuser")
+async def decline(request: Request, token: str, person: Own) -> Response:
+    """Let the seat go to the next person."""
+    return await _done(request, token, person, commands.decline)
+
+
+@router.get("/mon-inscription/{token}/accepter")
+@router.get("/mon-inscription/{token}/refuser")
+async def look_again(token: str, person: Own) -> Response:
+    """A link that was followed, by a person or by a mail program: the page, with its buttons."""
+    return _back(token)
+
+
+@router.get("/mon-inscription/{token}/calendrier.ics")
+async def calendar(request: Request, person: Own) -> Response:
+    """The person's own entry, for their calendar."""
+    body = calendar_file(person, service_of(request).settings, language_of(request))
+    name = {"Content-Disposition": 'attachment; filename="atelier.ics"'}
+    return Response(body, media_type=MEDIA_TYPE, headers=HEADERS | name)
+
+
+async def _done(request: Request, token: str, person: RegistrationView, command: Command) -> Response:
+    service = service_of(request)
+    # Too late, or answered already: the page says what is so now.
+    with suppress(OfferOver, AlreadyOver):
+        async with service.database.transaction() as tx:
+            await command(tx, service.settings, person.id)
+    return _back(token)
+
+
+def _back(token: str) -> Response:
+    return RedirectResponse(f"/mon-inscription/{token}", 303, HEADERS)
+
+
+def _page(request: Request, template: str, token: str, person: RegistrationView, **context: Any) -> Response:
+    page = render(
+        request,
+        template,
+        person=person,
+        session=person.session,
+        state=state_of(person, language_of(request)),
+        number=spaced(person.number),
+        here=f"/mon-inscription/{token}",
+        **context,
+    )
+    page.headers.update(HEADERS)
+    return page
+
+
+def _speaks_another_language(request: Request, person: RegistrationView) -> bool:
+    """Whether the page would come in French to somebody who asked for another language and never chose."""
+    chosen = {"lang": request.query_params.get("lang"), "kept": request.cookies.get(COOKIE)}
+    unchosen = not any(known_language(value) for value in chosen.values())
+    return unchosen and known_language(person.language) not in {None, language_of(request)}

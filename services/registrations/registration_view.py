@@ -1,0 +1,209 @@
+"""A registration as pages show it, and the sentence that says where it stands."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from libs.messaging.contracts import SessionFacts
+from libs.web import formats
+from libs.web.i18n import LazyString, _
+from services.registrations.session_view import SessionView, people_ahead, place
+from services.registrations.standing import Standing
+
+LIVE = frozenset({"pending", "waitlisted", "offered", "confirmed"})
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationView:
+    """`ahead`: people before them in the line. `ended_by`: person, staff or session, when it is known.
+
+    `before`: the session as it was, for somebody whose session was moved after they registered.
+    """
+
+    id: UUID
+    name: str
+    status: str
+    number: str
+    seat_kind: str
+    route: str
+    language: str
+    generation: int
+    uid: str
+    sequence: int
+    touched_at: datetime
+    session: SessionView
+    ahead: int | None = None
+    offer_expires_at: datetime | None = None
+    ended_by: str | None = None
+    reason: str | None = None
+    before: SessionFacts | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a seat or a place in the line that can still be given up."""
+        return self.status in LIVE and not self.has_begun
+
+    @property
+    def has_begun(self) -> bool:
+        return self.session.standing in {Standing.CANCELLED, Standing.OVER, Standing.RUNNING}
+
+    @property
+    def may_answer(self) -> bool:
+        """An offer can be accepted until its expiry is recorded (rule S3)."""
+        return self.status == "offered"
+
+    @property
+    def room_link(self) -> str | None:
+        """The way into the video meeting, for people with a confirmed online seat only."""
+        confirmed = self.status == "confirmed" and self.seat_kind == "online"
+        return self.session.room_link if confirmed and not self.session.is_past else None
+
+    @property
+    def offers_others(self) -> bool:
+        """Whether other dates would help now."""
+        return self.status not in {"confirmed", "offered", "pending"} or self.has_begun
+
+    def moved_from(self, language: str) -> LazyString | None:
+        """What the person may have noted before the session was moved."""
+        facts = self.before
+        if facts is None or not self.is_live:
+            return None
+        now, then = self.session.facts, formats.when(facts.starts_at, facts.ends_at, language)
+        where = place(facts, self.seat_kind)
+        moved_in_time = (facts.starts_at, facts.ends_at) != (now.starts_at, now.ends_at)
+        moved_in_space = where != place(now, self.seat_kind)
+        if moved_in_time and moved_in_space:
+            return _("Avant : %(when)s, %(place)s.", when=then, place=where)
+        if moved_in_time:
+            return _("Avant : %(when)s.", when=then)
+        return _("Avant : %(place)s.", place=where) if moved_in_space else None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state in words: what is so, and what comes next. `kind` names the colour of the box."""
+
+    kind: str
+    text: LazyString
+    details: tuple[LazyString, ...] = field(default=())
+
+
+ROUTES = {
+    "email": _("par courriel"),
+    "mobile": _("par message texte ou par téléphone"),
+    "phone": _("par téléphone"),
+    "postal": _("par la poste"),
+}
+
+STATUSES = {
+    "pending": _("À l’étude"),
+    "waitlisted": _("En attente"),
+    "offered": _("Place offerte"),
+    "confirmed": _("A une place"),
+    "expired": _("Délai passé"),
+    "declined": _("A dit non"),
+    "cancelled": _("Annulée"),
+    "attended": _("A participé"),
+    "absent": _("Absence"),
+    "excused": _("Absence excusée"),
+}
+"""The states in a word or two, for the team."""
+
+
+def state_of(person: RegistrationView, language: str) -> State:
+    """The sentence at the top of the person's own page, also read to them over the telephone."""
+    match person.status:
+        case "confirmed":
+            return _confirmed(person)
+        case "waitlisted":
+            return _waitlisted(person)
+        case "offered":
+            return _offered(person, language)
+        case "cancelled":
+            return _cancelled(person)
+    return _PLAIN[person.status]
+
+
+_PLAIN = {
+    "pending": State(
+        "waiting", _("Nous étudions votre demande."), (_("Vous n’avez rien à faire pour le moment."),)
+    ),
+    "expired": State(
+        "attention",
+        _("La place n’est plus gardée pour vous."),
+        (_("Le délai pour répondre est passé."), _("La place est allée à la personne suivante.")),
+    ),
+    "declined": State(
+        "info", _("Vous avez laissé la place."), (_("Elle est allée à la personne suivante."), _("Merci !"))
+    ),
+    "attended": State("done", _("Vous avez participé à cet atelier."), (_("Merci !"),)),
+    "absent": State("info", _("Cet atelier est terminé."), (_("Nous avons noté votre absence."),)),
+    "excused": State("info", _("Cet atelier est terminé."), (_("Votre absence est excusée."),)),
+}
+
+
+def _confirmed(person: RegistrationView) -> State:
+    match person.session.standing:
+        case Standing.CANCELLED:
+            return State("cancelled", _("Cet atelier est annulé."))
+        case Standing.OVER:
+            return State("info", _("Cet atelier est terminé."), (_("Vous aviez une place."),))
+        case Standing.RUNNING:
+            return State("done", _("Vous avez une place."), (_("L’atelier a commencé."),))
+    return State("done", _("Vous avez une place."), (_told_of_changes(person),))
+
+
+def _waitlisted(person: RegistrationView) -> State:
+    if person.session.standing is Standing.CANCELLED:
+        return State("cancelled", _("Cet atelier est annulé."))
+    if person.has_begun:
+        return State(
+            "info", _("Aucune place ne s’est libérée à temps."), (_("Cet atelier a déjà commencé."),)
+        )
+    ahead = people_ahead(person.ahead or 0)
+    return State(
+        "waiting",
+        _("Vous êtes en attente : %(ahead)s.", ahead=ahead),
+        (
+            _(
+                "Si une place se libère pour vous, nous vous prévenons %(route)s.",
+                route=ROUTES[person.route],
+            ),
+            _("Vous n’avez rien à faire."),
+        ),
+    )
+
+
+def _offered(person: RegistrationView, language: str) -> State:
+    end, now = person.offer_expires_at, person.session.now
+    assert end is not None, "an offer has an end"
+    passes_on = _("Sans réponse, la place va à la personne suivante.")
+    if end <= now:
+        text = _("Une place s’est libérée pour vous. Répondez tout de suite.")
+        return State("attention", text, (passes_on,))
+    deadline = formats.deadline(person.session.local(end), person.session.local(now), language)
+    text = _("Une place s’est libérée pour vous. Répondez %(deadline)s.", deadline=deadline)
+    return State("attention", text, (passes_on,))
+
+
+def _cancelled(person: RegistrationView) -> State:
+    if person.ended_by == "session" or person.session.standing is Standing.CANCELLED:
+        return State("cancelled", _("Cet atelier est annulé."), _reason(person))
+    if person.ended_by == "staff":
+        return State("cancelled", _("Nous avons annulé votre inscription."), _reason(person))
+    if person.ended_by == "person":
+        return State(
+            "info",
+            _("Votre inscription est annulée, comme vous l’avez demandé."),
+            (_("Votre place est libre pour une autre personne. Merci !"),),
+        )
+    return State("info", _("Votre inscription est annulée."))
+
+
+def _reason(person: RegistrationView) -> tuple[LazyString, ...]:
+    reason = person.reason or person.session.facts.cancel_reason
+    return (_("Raison : %(reason)s", reason=formats.full_stop(reason.strip())),) if reason else ()
+
+
+def _told_of_changes(person: RegistrationView) -> LazyString:
+    return _("Si l’atelier change, nous vous prévenons %(route)s.", route=ROUTES[person.route])
