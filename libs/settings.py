@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     reminder_days: tuple[int, ...] = (7, 1)
     """Days before a session at which confirmed people are reminded, as a JSON list: `[7, 1]`."""
 
+    identity_days: Annotated[int, Field(ge=1)] = 90
+    """Days after a session at which its people's names and contacts are erased."""
+    accommodation_days: Annotated[int, Field(ge=1)] = 14
+    """Days after a session at which what people needed that day is erased."""
+
     @model_validator(mode="after")
     def _mail_catcher_stays_home(self) -> Self:
         if self.smtp_url is None and self.host not in _LOOPBACK:

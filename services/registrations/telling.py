@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.messaging import topics
+from libs.messaging.bus import Message
 from libs.messaging.contracts import (
     Alternative,
     Cause,
@@ -44,6 +45,7 @@ class Telling:
         self._row = row
         self._now = now
         self._told: dict[UUID, tuple[Registration, list[Cause]]] = {}
+        self._forgotten: set[UUID] = set()
 
     def tell(
         self,
@@ -81,6 +83,12 @@ class Telling:
         registration.version += 1
         self._told.setdefault(registration.id, (registration, []))
 
+    def forget(self, registration: Registration) -> None:
+        """The person is erased: the next messages say the erased state, then a tombstone."""
+        self.restate(registration)
+        registration.version += 1
+        self._forgotten.add(registration.id)
+
     def facts_for(self, registration: Registration, facts: SessionState | None = None) -> SessionFacts:
         """The session as this person may know it: the room link goes with a confirmed online seat."""
         facts = facts or SessionState.model_validate(self._row.facts)
@@ -115,20 +123,31 @@ class Telling:
         await announce_all(
             self._tx,
             [
-                pack(
-                    topics.REGISTRATIONS,
-                    instance=self.settings.instance,
-                    key=str(id_),
-                    partition_key=str(registration.session_id),
-                    epoch=epoch,
-                    version=registration.version,
-                    time=self._now,
-                    payload=registration_state(registration, earlier.get(id_, [])),
-                )
+                message
                 for id_, (registration, _) in self._told.items()
+                for message in self._messages(registration, earlier.get(id_, []), epoch)
             ],
         )
         self._told.clear()
+        self._forgotten.clear()
+
+    def _messages(self, registration: Registration, causes: Sequence[Cause], epoch: int) -> list[Message]:
+        def message(version: int, payload: RegistrationState | None) -> Message:
+            return pack(
+                topics.REGISTRATIONS,
+                instance=self.settings.instance,
+                key=str(registration.id),
+                partition_key=str(registration.session_id),
+                epoch=epoch,
+                version=version,
+                time=self._now,
+                payload=payload,
+            )
+
+        if registration.id in self._forgotten:
+            erased = registration_state(registration, [])
+            return [message(registration.version - 1, erased), message(registration.version, None)]
+        return [message(registration.version, registration_state(registration, causes))]
 
 
 async def causes_of(tx: AsyncSession, ids: Sequence[UUID], *, since: datetime) -> dict[UUID, list[Cause]]:

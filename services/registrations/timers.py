@@ -17,7 +17,7 @@ from libs.messaging.contracts import ReachState
 from libs.messaging.envelope import pack
 from libs.messaging.outbox import announce_all, current_epoch
 from libs.settings import Settings
-from services.registrations import commands, queries, reminders
+from services.registrations import commands, queries, reminders, retention
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.seating import Seating
 
@@ -52,7 +52,7 @@ class Timers:
         await _repeat(stop, 30.0, self.remind)
 
     async def prune(self, stop: asyncio.Event) -> None:
-        """Forget causes, inbox rows and idempotency keys that have served."""
+        """Forget what has served: people of past sessions, causes, inbox rows, idempotency keys."""
         await _repeat(stop, 3600.0, self._prune)
 
     async def announce_seats(self) -> None:
@@ -154,6 +154,7 @@ class Timers:
         )
 
     async def _prune(self) -> None:
+        await retention.erase_due(self._database, self._settings)
         async with self._database.transaction() as tx:
             await tx.execute(sa.text("delete from registration_cause where at < now() - interval '14 days'"))
             await tx.execute(

@@ -208,14 +208,13 @@ class RunningInstance:
         finally:
             await admin.close()
 
-    async def settled(self) -> None:
-        """Wait until no service has anything left to read or to send."""
+    async def settled(self, *figures: str) -> None:
+        """Wait until no service has anything left: to read (`lag`) and to send (`queued`)."""
 
         async def quiet() -> bool:
             services = (await self.client.get("/health")).json()["services"]
-            return all(
-                service.get("lag", 0) == 0 and service.get("queued", 0) == 0 for service in services.values()
-            )
+            names = figures or ("lag", "queued")
+            return all(service.get(name, 0) == 0 for service in services.values() for name in names)
 
         await eventually(quiet)
 

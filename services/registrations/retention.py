@@ -1,0 +1,83 @@
+"""Retention: who the people were is erased once their session is long over (Loi 25, P-39.1 s. 23)."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from libs.clock import decision_time
+from libs.database import Database
+from libs.settings import Settings
+from services.registrations.models import AccommodationRequest, Registration, SessionCopy
+from services.registrations.seating import Seating
+
+_AT_ONCE = 100
+
+
+async def erase_due(database: Database, settings: Settings) -> int:
+    """Erase what has served its time: needs first, then identities; returns how many people were erased.
+
+    A registration stays as a number without a person (its state, channel and times), for the counts.
+    """
+    async with database.transaction() as tx:
+        now = await decision_time(tx)
+        await _erase_needs(tx, now - timedelta(days=settings.accommodation_days))
+        sessions = await _sessions_to_forget(tx, now - timedelta(days=settings.identity_days))
+    erased = 0
+    for session_id in sessions:
+        async with database.transaction() as tx:
+            erased += await _erase_session(tx, settings, session_id)
+    return erased
+
+
+def erase(seating: Seating, registration: Registration) -> None:
+    """Forget who this was, and say so: the erased state first, then that the thing is gone."""
+    registration.name = registration.name_key = ""
+    registration.email = registration.mobile = registration.phone = registration.postal = None
+    registration.organisation = registration.role = None
+    registration.target_groups = []
+    registration.content_hash = b""
+    registration.generation += 1
+    seating.telling.forget(registration)
+
+
+async def _erase_needs(tx: AsyncSession, before: datetime) -> None:
+    over = (
+        sa.select(col(Registration.id))
+        .join(SessionCopy, col(SessionCopy.id) == col(Registration.session_id))
+        .where(col(SessionCopy.ends_at) < before)
+    )
+    await tx.execute(
+        sa.delete(AccommodationRequest).where(col(AccommodationRequest.registration_id).in_(over))
+    )
+
+
+async def _sessions_to_forget(tx: AsyncSession, before: datetime) -> list[UUID]:
+    rows = await tx.scalars(
+        sa.select(col(SessionCopy.id))
+        .where(
+            col(SessionCopy.ends_at) < before,
+            sa.exists().where(
+                col(Registration.session_id) == col(SessionCopy.id), col(Registration.name) != ""
+            ),
+        )
+        .limit(_AT_ONCE)
+    )
+    return list(rows)
+
+
+async def _erase_session(tx: AsyncSession, settings: Settings, session_id: UUID) -> int:
+    seating = await Seating.lock(tx, settings, session_id)
+    if seating is None:
+        return 0
+    people = list(
+        await tx.scalars(
+            select(Registration).where(Registration.session_id == session_id, col(Registration.name) != "")
+        )
+    )
+    for registration in people:
+        erase(seating, registration)
+    await seating.telling.finish()
+    return len(people)

@@ -1,0 +1,117 @@
+"""Every page, as axe-core and a narrow window see it: no violation, nothing wider than the screen."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Visitor
+from tests.flows.running import RunningInstance, text_of
+
+PUBLIC = ("/", "/programme", "/vie-privee", "/accessibilite", "/connexion", "/nulle-part", "/?theme=tablette")
+STAFF = ("/coordination", "/guichet", "/guichet/appels", "/boite-envoi")
+
+
+async def visit_all(visitor: Visitor, paths: list[str]) -> None:
+    for path in paths:
+        await visitor.goto(path)
+        await visitor.check_page()
+
+
+async def sessions(demo: RunningInstance) -> list[dict[str, Any]]:
+    """The demonstration's sessions: with room, full, moved, cancelled, online, hybrid."""
+    return list((await demo.client.get("/api/events/v1/sessions?limit=100")).json()["items"])
+
+
+async def one_of_each(demo: RunningInstance) -> list[str]:
+    """The pages of one session of each kind, and its form."""
+    found: dict[tuple[object, ...], str] = {}
+    for session in await sessions(demo):
+        kind = (session["status"], session["modality"], session["stream"], session["seats"]["available"] > 0)
+        found.setdefault(kind, session["id"])
+    return [f"/{page}/{id_}" for id_ in found.values() for page in ("seances", "inscription")]
+
+
+async def own_pages(demo: RunningInstance) -> list[str]:
+    """The own page of one person in each state, by the link of their last mail."""
+    found: dict[str, str] = {}
+    for mail in await demo.mails():
+        link = re.search(r"/mon-inscription/[\w-]+", text_of(mail))
+        if link:
+            found[str(mail["Subject"]).partition("\u00a0:")[0]] = link.group()
+    assert len(found) >= 4, "the demonstration shows people in several states"
+    return list(found.values())
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize(("width", "dark"), [(1100, False), (320, False), (320, True)])
+async def test_the_public_pages(
+    demo: RunningInstance, visit: Any, width: int, dark: bool, language: str
+) -> None:
+    visitor = await visit(width=width, dark=dark)
+    await visitor.goto(f"/?lang={language}")
+    assert await visitor.page.locator("html").get_attribute("lang") == language
+    await visit_all(visitor, [*PUBLIC, *await one_of_each(demo), *await own_pages(demo)])
+
+
+@pytest.mark.parametrize("width", [1100, 320])
+async def test_the_staff_pages(demo: RunningInstance, visit: Any, width: int) -> None:
+    visitor = await visit(width=width)
+    await visitor.sign_in()
+    await visit_all(visitor, [*STAFF, *await linked(visitor, *STAFF)])
+
+
+async def linked(visitor: Visitor, *starts: str) -> list[str]:
+    """One page of each shape that these pages link to, and one step further: ids and queries don't count."""
+    found: dict[str, str] = {}
+    ahead = list(starts)
+    for _step in range(3):
+        following = []
+        for path in ahead:
+            await visitor.goto(path)
+            links = await visitor.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+            for link in links:
+                path = link.removeprefix(visitor.instance.base_url)
+                if not path.startswith(("/coordination", "/guichet", "/boite-envoi")) or path.endswith(
+                    ".eml"
+                ):
+                    continue
+                shape = re.sub(
+                    r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4,}[\w-]*", "*", path.partition("?")[0].partition("#")[0]
+                )
+                if shape not in found:
+                    found[shape] = path
+                    following.append(path)
+        ahead = following
+    assert len(found) >= 15, f"staff have more pages than {sorted(found)}"
+    return list(found.values())
+
+
+async def test_no_page_asks_a_third_party_for_anything(demo: RunningInstance, visit: Any) -> None:
+    visitor = await visit()
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+
+    for path in ["/", *await one_of_each(demo)]:
+        await visitor.goto(path)
+
+    assert asked
+    assert {url for url in asked if not url.startswith(demo.base_url)} == set()
+
+
+async def test_a_page_is_light(demo: RunningInstance, visit: Any) -> None:
+    """PAGES.md: at most 50 kB with styles, fonts aside."""
+    visitor = await visit()
+    sizes: dict[str, int] = {}
+
+    async def weigh(response: Any) -> None:
+        if response.request.resource_type != "font" and response.ok:
+            sizes[response.url] = len(await response.body())
+
+    for path in ["/", *(await one_of_each(demo))[:2]]:
+        sizes.clear()
+        visitor.page.on("response", weigh)
+        await visitor.goto(path)
+        await visitor.page.wait_for_load_state("networkidle")
+        visitor.page.remove_listener("response", weigh)
+        assert 0 < sum(sizes.values()) <= 50_000, (path, sizes)
