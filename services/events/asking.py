@@ -41,7 +41,7 @@ async def ask(request: Request, session: AsyncSession) -> Question:
     found = await public_queries.find_place(session, filters.near) if filters.near else None
     unknown = found if isinstance(found, PlaceNotFound) else None
     if unknown is not None:
-        mistakes.add("near", _not_found(unknown))
+        mistakes = FormErrors({"near": _not_found(unknown), **mistakes})  # the form's own order
     applied = replace(filters, near="") if unknown else filters
     return Question(
         asked=Asked(

@@ -17,7 +17,7 @@ from libs.clock import utc_now, zone
 from libs.web import formats
 from libs.web.app import Reading, service_of
 from libs.web.auth import MaybeStaff
-from libs.web.i18n import _, language_of
+from libs.web.i18n import SOURCE, _, language_of
 from libs.web.problems import NotFound
 from libs.web.templating import render
 from services.events import cards, labels, public_queries
@@ -92,7 +92,8 @@ async def session_page(
             words=_words(session, language),
             others=[cards.card(replace(o, distance_km=None), now, home_zone, language) for o in others],
             structured_data=embedded(data) if session.announced else None,
-            webcal=_webcal(request, f"/seances/{session.id}.ics"),
+            feed_url=f"/seances/{session.id}.ics"
+            + _query(query_of(CalendarFilters(), lang=_spoken(language))),
         )
     )
 
@@ -190,7 +191,7 @@ async def sitemap(request: Request, reading: Reading) -> Response:
 def _calendar_context(request: Request, question: Question, page: Page) -> dict[str, Any]:
     asked, language = question.asked, language_of(request)
     filters = asked.filters
-    feed = "/calendrier.ics" + _query(query_of(filters))
+    feed = "/calendrier.ics" + _query(query_of(filters, lang=_spoken(language)))
     return {
         "question": question,
         "typed": question.typed,
@@ -332,6 +333,11 @@ def _words(session: PublicSession, language: str) -> dict[str, object]:
         "access": [labels.label(labels.ACCESS, id_) for id_ in venue.accessibility] if venue else [],
         "region": vocabularies.region_name(session.region, language) if session.region else None,
     }
+
+
+def _spoken(language: str) -> str:
+    """For the address of a feed: a calendar program has no cookie that says its language."""
+    return "" if language == SOURCE else language
 
 
 def _organizer(request: Request) -> str:

@@ -319,3 +319,53 @@ async def test_the_day_of_another_year_has_its_year(public: AsyncClient, databas
     await save(database, library, session(library, starts_at=datetime.fromisoformat(f"{far}-03-02T10:00")))
 
     assert f"mars {far}" in await said(public)
+
+
+ODD = [
+    "",
+    "1",
+    "G1V",
+    "%",
+    "_",
+    "\\",
+    "'",
+    "<x>",
+    "\0",
+    "\u202e",
+    "é" * 300,
+    "0001-01-01",
+    "9999-12-31",
+    "-1",
+    "MXx4",
+]
+
+
+@pytest.mark.usefixtures("variety")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "near",
+        "theme",
+        "period",
+        "available",
+        "q",
+        "region",
+        "stream",
+        "modality",
+        "language",
+        "from",
+        "to",
+        "cursor",
+        "lang",
+    ],
+)
+async def test_no_address_breaks_a_page_or_a_feed(public: AsyncClient, name: str) -> None:
+    for value in ODD:
+        for path in ("/", "/programme", "/calendrier.ics"):
+            answer = await public.get(path, params={name: value, "theme" if name != "theme" else "q": "x"})
+            assert answer.status_code == 200, (path, name, value)
+
+
+@pytest.mark.usefixtures("variety")
+async def test_a_feeds_address_says_its_language(public: AsyncClient) -> None:
+    assert "/calendrier.ics?lang=en" in (await public.get("/?lang=en")).text
