@@ -100,10 +100,10 @@ class _Loader:
         async def one(session: PlannedSession) -> tuple[str, list[Any]]:
             return session.key, [await self._register(sessions[session.key], who) for who in session.people]
 
-        # One after the other: many asking at once would only slow down what they wait for.
-        for session in made.sessions:
-            await self._until_known(sessions[session.key])
-        return dict(await _all(one(session) for session in made.sessions))
+        # Alone at first: many asking at once would only slow down what they wait for.
+        first, *others = [session for session in made.sessions if session.people]
+        begun = [await one(first)]
+        return dict(begun + await _all(one(session) for session in others))
 
     async def let_life_happen(
         self, made: DemoPlan, sessions: Mapping[str, str], registered: Mapping[str, list[Any]]
@@ -126,19 +126,17 @@ class _Loader:
         await self._call("PATCH", path, stop.facts, staff=True, if_match=f'"{venue["version"]}"')
 
     async def _register(self, session_id: str, person: Person) -> Any:
+        """Register somebody, waiting until registrations has heard of a session that was just published."""
         path = f"{REGISTRATIONS}/sessions/{session_id}/registrations"
-        return await self._call("POST", path, person.body, staff=person.by_staff)
-
-    async def _until_known(self, session_id: str) -> None:
-        """Wait until registrations takes people for a session that was just published."""
-        path = f"{REGISTRATIONS}/sessions/{session_id}/seats"
         give_up = asyncio.get_running_loop().time() + PATIENCE
-        while (answer := await self._send("GET", path)).status_code == 404:
-            if asyncio.get_running_loop().time() > give_up:
-                raise DemoFailed(
-                    f"La séance {session_id} n’ouvre pas aux inscriptions\u00a0: {_said(answer)}"
-                )
-            await asyncio.sleep(0.05)
+        while True:
+            headers = self._staff if person.by_staff else None
+            answer = await self._send("POST", path, json=person.body, headers=headers)
+            if answer.is_success:
+                return answer.json()
+            if not _is_too_early(answer) or asyncio.get_running_loop().time() > give_up:
+                raise DemoFailed(f"Une inscription a été refusée, {path}\u00a0: {_said(answer)}")
+            await asyncio.sleep(0.2)
 
     async def _call(
         self,
@@ -190,6 +188,11 @@ async def _all(calls: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     except* DemoFailed as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+def _is_too_early(answer: httpx.Response) -> bool:
+    """Unknown, or online and still without its room link: both arrive by themselves."""
+    return answer.status_code == 404 or (answer.status_code == 409 and "not-open-yet" in answer.text)
 
 
 def _said(answer: httpx.Response) -> str:
