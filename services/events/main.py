@@ -9,6 +9,7 @@ from libs.messaging.outbox import Relay
 from libs.web.app import Service, create_app
 from libs.web.idempotency import purge_keys
 from libs.web.loops import Loop
+from libs.web.parked import parked_router
 from services.events import api, api_planning, commands, consumer, feeds, pages
 
 PACKAGE = "services.events"
@@ -32,7 +33,13 @@ def create(service: Service) -> FastAPI:
         service,
         package=PACKAGE,
         # A feed's address ends in `.ics`, which a page's would take for a part of the id.
-        routers=[api.router, api_planning.router, feeds.router, pages.router],
+        routers=[
+            api.router,
+            api_planning.router,
+            parked_router(service.name, inbox),
+            feeds.router,
+            pages.router,
+        ],
         loops={
             "relay": Relay(service.database, service.bus).run,
             "consumer": consume,

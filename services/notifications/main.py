@@ -10,12 +10,13 @@ from libs.messaging.inbox import Inbox
 from libs.messaging.topics import REGISTRATIONS
 from libs.settings import BadSettings
 from libs.web.app import Service, create_app
+from libs.web.parked import parked_router
 from services.notifications import api, mime, pages, queries
 from services.notifications.consumer import registrations_handler
 from services.notifications.deliveries import Deliveries
 from services.notifications.housekeeping import Housekeeping
 from services.notifications.sender import Sender
-from services.notifications.smtp import Post
+from services.notifications.smtp import Post, Server
 
 PACKAGE = "services.notifications"
 
@@ -29,7 +30,7 @@ def create(service: Service) -> FastAPI:
     except mime.BadAddress:
         raise BadSettings("MAIL_FROM: it must be a plain e-mail address.") from None
     inbox = Inbox(service.database, {REGISTRATIONS: registrations_handler(service.settings)})
-    sending = Deliveries(service.database, service.settings, Post(service.settings.smtp_url))
+    sending = Deliveries(service.database, service.settings, Post(Server.of(service.settings.smtp_url)))
     housekeeping = Housekeeping(service.database)
 
     async def handle(batch: Sequence[Received]) -> None:
@@ -47,7 +48,7 @@ def create(service: Service) -> FastAPI:
     return create_app(
         service,
         package=PACKAGE,
-        routers=[api.router, pages.router],
+        routers=[api.router, parked_router(service.name, inbox), pages.router],
         loops={"consume": consume, "send": sending.run, "tidy": housekeeping.run},
         health=health,
     )

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from libs.messaging.inbox import count_parked
 from libs.messaging.outbox import Relay
 from libs.web.app import Service, create_app
+from libs.web.parked import parked_router
 from services.registrations import api, desk, desk_registration, desk_signup, own_page, pages
 from services.registrations.consumer import inbox
 from services.registrations.timers import Timers
@@ -34,6 +35,7 @@ def create(service: Service) -> FastAPI:
         package=PACKAGE,
         routers=[
             api.router,
+            parked_router(service.name, box),
             pages.router,
             own_page.router,
             desk.router,

@@ -8,7 +8,10 @@ from uuid import uuid4
 
 import pytest
 
+from libs.messaging import topics
+from libs.messaging.bus import Message, Received
 from libs.messaging.contracts import SeatCounts, WaitlistRule
+from services.registrations.consumer import inbox
 from tests.registrations.conftest import Instance, bearer, person, problem, session_state
 
 
@@ -270,3 +273,21 @@ async def test_the_roster_and_the_line_are_for_staff(instance: Instance) -> None
         ("Aline Tremblay 2", 1),
         ("Aline Tremblay 3", 2),
     ]
+
+
+async def test_operators_see_parked_messages_and_try_them_again(instance: Instance) -> None:
+    session = session_state()
+    hostile = Message(topics.SESSIONS, str(session.id), b'{"title": "secret"}', str(session.id), {})
+    await inbox(instance.database, instance.settings).handle([Received(hostile, 0, 0)])
+    path = "/api/registrations/v1/parked"
+
+    assert (await instance.client.get(path)).status_code == 401
+    parked = (await instance.client.get(path, headers=instance.staff)).json()["items"]
+    again = (await instance.client.post(f"{path}/replay", headers=instance.staff)).json()
+    gone = await instance.client.delete(f"{path}/{parked[0]['id']}", headers=instance.staff)
+    twice = await instance.client.delete(f"{path}/{parked[0]['id']}", headers=instance.staff)
+
+    assert [item["reason"] for item in parked] == ["header ce_specversion is missing"]
+    assert "secret" not in str(parked)
+    assert again == {"applied": 0, "parked": 1}
+    assert (gone.status_code, twice.status_code) == (204, 404)
