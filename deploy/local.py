@@ -35,7 +35,7 @@ from deploy.hosting import (
     server_database,
 )
 from deploy.mailbox import Mailbox
-from deploy.parent import die_with_parent
+from deploy.parent import die_with_parent, end_with_make
 from libs.settings import BadSettings, Settings, read_settings
 from libs.web import logs
 from libs.web.loops import Loops
@@ -45,13 +45,14 @@ def main() -> int:
     """The exit code: 0 asked to stop, 1 can't start, 2 a bad setting, 70 broken from inside."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local")
     parser.add_argument("--until-parent-ends", action="store_true", help="end when the starting process does")
-    if parser.parse_args().until_parent_ends:
+    by_make: bool = parser.parse_args().until_parent_ends
+    if by_make:
         # Without make there would be nobody left to pass Ctrl-C on, and the next start would find us here.
         die_with_parent(signal.SIGKILL)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
-        return _with_settings(read_settings())
+        return _with_settings(read_settings(), by_make=by_make)
     except BadSettings as error:
         print(error, file=sys.stderr)
         return 2
@@ -62,19 +63,18 @@ def main() -> int:
         return 0
 
 
-def _with_settings(read: Settings) -> int:
+def _with_settings(read: Settings, *, by_make: bool) -> int:
     logs.configure(level=logging.WARNING if sys.stderr.isatty() else logging.INFO)
     data = DataDir.open(read.data_dir)
     address = listening_socket(read)
     settings = _completed(read, data, address.getsockname()[1])
-    shows_token = read.admin_token is None
+    given = _Instance(settings, address, shows_token=read.admin_token is None, by_make=by_make)
     if settings.database_url is not None:
-        url = server_database(settings.database_url)
-        return uvloop.run(_run(_Instance(settings, address, url, None, shows_token)))
+        return uvloop.run(_run(given, server_database(settings.database_url), None))
     _say("PostgreSQL démarre…")
     server = postgres.start(data.path)
     try:
-        return uvloop.run(_run(_Instance(settings, address, server.url, server, shows_token)))
+        return uvloop.run(_run(given, server.url, server))
     finally:
         server.stop()
 
@@ -94,34 +94,39 @@ def _completed(settings: Settings, data: DataDir, port: int) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Instance:
-    """What the start has settled before the event loop runs. `server` is None for a DATABASE_URL."""
+    """What the start has settled before the database is there."""
 
     settings: Settings
     address: socket.socket
-    server_url: str
-    server: postgres.EmbeddedServer | None
     shows_token: bool
+    by_make: bool
 
 
-async def _run(instance: _Instance) -> int:
+async def _run(instance: _Instance, server_url: str, server: postgres.EmbeddedServer | None) -> int:
     ending = Ending()
     ending.on_signals()
+    watch = asyncio.create_task(end_with_make(ending)) if instance.by_make else None
     try:
-        await _live(instance, ending)
+        await _live(instance, server_url, server, ending)
     except asyncio.CancelledError:
         if not ending.event.is_set():
             raise
+    finally:
+        if watch is not None:
+            watch.cancel()
     return ending.exit_code
 
 
-async def _live(instance: _Instance, ending: Ending) -> None:
-    """Everything, from the databases to the last request."""
-    settings, server_url = instance.settings, instance.server_url
+async def _live(
+    instance: _Instance, server_url: str, server: postgres.EmbeddedServer | None, ending: Ending
+) -> None:
+    """Everything, from the databases to the last request. `server` is None for a DATABASE_URL."""
+    settings = instance.settings
     _say("Les bases de données se préparent…")
     await _prepared(settings, server_url)
     async with AsyncExitStack() as stack:
-        if instance.server is not None:
-            watch = Loops({"postgres": instance.server.keep_running}, lambda: ending.crash)
+        if server is not None:
+            watch = Loops({"postgres": server.keep_running}, lambda: ending.crash)
             await stack.enter_async_context(watch.running())
         mailbox = Mailbox(settings.data_dir / CATCHER) if settings.smtp_url is None else None
         smtp_url = await stack.enter_async_context(mailcatcher.catching(mailbox)) if mailbox else None

@@ -28,6 +28,7 @@ class Runner:
         *,
         module: Sequence[str] = ("deploy.local",),
         python: Sequence[str] = (sys.executable,),
+        command: Sequence[str] = (),
         root: Path = ROOT,
         **popen: object,
     ) -> None:
@@ -35,7 +36,7 @@ class Runner:
         self.lines: list[str] = []
         self.errors = ""
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            [*python, "-m", *module],
+            command or [*python, "-m", *module],
             cwd=root,
             env={"PATH": os.defpath, "DATA_DIR": str(data_dir), "PORT": "0", "DEMO": "0", **environment},
             stdin=subprocess.DEVNULL,

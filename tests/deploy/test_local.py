@@ -111,10 +111,26 @@ async def test_nothing_is_lost_when_everything_is_killed(start: Start, data_dir:
         assert kept.json()["title"] == SESSION["title"]
 
 
-def test_the_runner_ends_with_the_make_that_started_it(start: Start, data_dir: Path) -> None:
-    # The shell stands for make; its end must not leave a runner behind that the next start would meet.
-    script = '"$0" -m deploy.local --until-parent-ends & wait'
-    runner = start(python=["/bin/sh", "-c", script, sys.executable], module=["ignored"]).ready()
+@pytest.fixture
+def make(tmp_path: Path) -> list[str]:
+    """`make run` without the installation."""
+    (tmp_path / "Makefile").write_text(
+        f"run:\n\t@exec {sys.executable} -m deploy.local --until-parent-ends\n"
+    )
+    return ["make", "-f", str(tmp_path / "Makefile")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_make_alone_may_get_the_signal(
+    start: Start, data_dir: Path, make: list[str], how: signal.Signals
+) -> None:
+    runner = start(command=make).ready()
+    runner.stop(how)
+    assert not postgres.at_work_in(data_dir / "postgres")
+
+
+def test_the_runner_ends_with_the_make_that_started_it(start: Start, make: list[str]) -> None:
+    runner = start(command=make).ready()
     runner.process.kill()
     runner.end()
     assert start().ready().stop() == 0
