@@ -69,7 +69,8 @@ async def list_deliveries(
         after=read_cursor(cursor) if cursor else None,
     )
     shown = found[:limit]
-    following = write_cursor(shown[-1].created_at, shown[-1].id) if len(found) > limit else None
+    last = shown[-1] if len(found) > limit else None
+    following = write_cursor(last.created_at, last.version, last.id) if last else None
     return DeliveryList(items=[_view(item) for item in shown], next=following)
 
 

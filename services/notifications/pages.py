@@ -47,7 +47,7 @@ async def call_list(
     following = ""
     if len(found) > _PER_PAGE:
         last = shown[-1].delivery
-        following = f"?state={state}&cursor={write_cursor(last.call_before, last.id)}"
+        following = f"?state={state}&cursor={write_cursor(last.call_before, 0, last.id)}"
     return _private(
         render(
             request,

@@ -13,6 +13,7 @@ from sqlmodel import col
 from libs.clock import decision_time
 from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
 from libs.messaging.inbox import count_parked
+from services.notifications.cursors import Place
 from services.notifications.models import CallOutcome, Delivery, RegistrationCopy
 from services.notifications.wording import Facts
 
@@ -77,9 +78,7 @@ _BY_STATE: Mapping[str, sa.ColumnElement[bool]] = {
 }
 
 
-async def calls(
-    session: AsyncSession, state: str, *, limit: int, after: tuple[datetime, UUID] | None = None
-) -> list[Call]:
+async def calls(session: AsyncSession, state: str, *, limit: int, after: Place | None = None) -> list[Call]:
     """The call list in one of CALL_STATES: what loses its use first stands first; `done` newest first."""
     query = (
         sa.select(Delivery, col(RegistrationCopy.state))
@@ -90,7 +89,7 @@ async def calls(
     )
     if after is not None:
         place = sa.tuple_(col(Delivery.call_before), col(Delivery.id))
-        query = query.where(place > sa.tuple_(*(sa.literal(value) for value in after)))
+        query = query.where(place > sa.tuple_(sa.literal(after[0]), sa.literal(after[2])))
     now = await decision_time(session)
     return [_call(delivery, state_, now) for delivery, state_ in await session.execute(query)]
 
@@ -156,10 +155,10 @@ async def deliveries(
     session_id: UUID | None,
     status: str | None,
     limit: int,
-    after: tuple[datetime, UUID] | None,
+    after: Place | None,
 ) -> Sequence[Delivery]:
     """Deliveries by whom or what they concern, oldest first."""
-    place = (col(Delivery.created_at), col(Delivery.id))
+    place = (col(Delivery.created_at), col(Delivery.version), col(Delivery.id))
     query = sa.select(Delivery).order_by(*place).limit(limit)
     given = {"registration_id": registration_id, "session_id": session_id, "status": status}
     for name, value in given.items():

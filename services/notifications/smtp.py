@@ -37,13 +37,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where mail is handed over, read from `smtp://user:password@host:port` or `smtps://…`."""
+    """Where mail is handed over, read from `smtp://user:password@host:port` or `smtps://…`.
+
+    `here`: it is this machine. Nobody stands in between then: no encryption is asked for, no certificate
+    is checked.
+    """
 
     host: str
     port: int
     tls: bool
-    user: str | None
-    password: str | None
+    here: bool
+    user: str | None = None
+    password: str | None = None
 
     @classmethod
     def of(cls, url: str) -> "Server":
@@ -53,14 +58,10 @@ class Server:
             host=parts.hostname or "",
             port=parts.port or (465 if tls else 587 if parts.username else 25),
             tls=tls,
+            here=parts.hostname in _LOOPBACK,
             user=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
         )
-
-    @property
-    def is_here(self) -> bool:
-        """On this machine nobody stands in between: no encryption is asked, no certificate checked."""
-        return self.host in _LOOPBACK
 
     def client(self) -> aiosmtplib.SMTP:
         """A client that insists on TLS before it says anything, unless the server is this machine."""
@@ -71,17 +72,18 @@ class Server:
             password=self.password,
             timeout=COMMAND_SECONDS,
             use_tls=self.tls,
-            start_tls=False if self.tls else None if self.is_here else True,
-            tls_context=_unchecked() if self.is_here else None,
-            local_hostname="localhost" if self.is_here else None,
+            start_tls=False if self.tls else None if self.here else True,
+            tls_context=_unchecked() if self.here else None,
+            local_hostname="localhost" if self.here else None,
         )
 
 
 class Post:
     """A small pool of connections to one server; each is used by one message at a time."""
 
-    def __init__(self, url: str) -> None:
-        self._server = Server.of(url)
+    def __init__(self, server: Server, *, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._server = server
+        self._idle_seconds = idle_seconds
         self._resting: list[_Connection] = []
 
     async def send(self, message: bytes, *, sender: str, recipient: str) -> None:
@@ -112,7 +114,7 @@ class Post:
     async def _fresh_or_rested(self) -> "_Connection":
         while self._resting:
             connection = self._resting.pop()
-            if await connection.is_alive():
+            if await connection.is_alive(self._idle_seconds):
                 return connection
             connection.drop()
         client = self._server.client()
@@ -136,10 +138,10 @@ class _Connection:
         self.messages += 1
         self._last_used = time.monotonic()
 
-    async def is_alive(self) -> bool:
+    async def is_alive(self, idle_seconds: float) -> bool:
         if not self.client.is_connected:
             return False
-        if time.monotonic() - self._last_used < IDLE_SECONDS:
+        if time.monotonic() - self._last_used < idle_seconds:
             return True
         try:
             await self.client.noop()

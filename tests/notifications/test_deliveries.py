@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from libs.messaging.contracts import ContactDetails
 from services.notifications.deliveries import Deliveries
-from services.notifications.smtp import Post
+from services.notifications.smtp import Post, Server
 from tests.notifications.conftest import Office, ShiftClock
 from tests.notifications.facts import Person, cause_of, moved, session_facts
 from tests.notifications.sink import Sink
@@ -20,7 +20,7 @@ from tests.waiting import eventually
 @asynccontextmanager
 async def sending(office: Office, sink: Sink) -> AsyncIterator[Deliveries]:
     """The loop, running while the block does; whatever it raises ends the test."""
-    deliveries = Deliveries(office.database, office.settings, Post(sink.url))
+    deliveries = Deliveries(office.database, office.settings, Post(Server.of(sink.url)))
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(deliveries.run(stop))
@@ -180,7 +180,7 @@ async def test_a_crash_between_sending_and_recording_repeats_the_same_message(
     sink.gate = asyncio.Event()
     await office.hear(Person().after("confirmed"))
     crashing = asyncio.create_task(
-        Deliveries(office.database, office.settings, Post(sink.url)).run(asyncio.Event())
+        Deliveries(office.database, office.settings, Post(Server.of(sink.url))).run(asyncio.Event())
     )
     await eventually(lambda: office.rows("select 1 from delivery where claim is not null"))
     await eventually(lambda: sink.connections == 1)

@@ -1,0 +1,221 @@
+"""The call list, as the team uses it."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import httpx
+import pytest
+
+from libs.messaging.contracts import ContactDetails
+from services.notifications.housekeeping import Housekeeping
+from tests.notifications.conftest import Office, ShiftClock
+from tests.notifications.facts import Person, alternative, cause_of, session_facts
+from tests.notifications.test_wording import CAUSES, VARIANTS
+
+PHONE = ContactDetails(phone="+14185550102")
+
+
+async def call_of(office: Office, person: Person) -> str:
+    """The address of the newest call to a person."""
+    (row,) = await office.rows(
+        "select id from delivery where registration_id = :id order by version desc limit 1", id=person.id
+    )
+    return f"/guichet/appels/{row.id}"
+
+
+async def hear_one(office: Office, *causes: object, contact: ContactDetails = PHONE, **person: object) -> str:
+    somebody = Person(contact=contact, **person).after(*(causes or ("confirmed",)))  # type: ignore[arg-type]
+    await office.hear(somebody)
+    return await call_of(office, somebody)
+
+
+def text_of(page: httpx.Response) -> str:
+    return unescape(re.sub(r"<[^>]+>", " ", page.text)).replace("\u00a0", " ")
+
+
+async def test_the_list_is_for_the_team_alone(client: httpx.AsyncClient) -> None:
+    del client.headers["Authorization"]
+    page = await client.get("/guichet/appels")
+    assert page.status_code == 303
+    assert page.headers["location"].startswith("/connexion")
+
+
+async def test_the_most_urgent_stands_first(client: httpx.AsyncClient, office: Office) -> None:
+    await hear_one(office, cause_of("confirmed", session=session_facts(days=3)), name="Bientôt")
+    await hear_one(office, cause_of("confirmed", session=session_facts(days=9)), name="Plus tard")
+    await hear_one(office, "offered", name="Offre")
+    page = await client.get("/guichet/appels")
+    assert page.headers["cache-control"] == "no-store"
+    found = re.findall(r'<th scope="row"><a href="/guichet/appels/[^"]+">([^<]+)</a>', page.text)
+    assert found == ["Offre", "Bientôt", "Plus tard"]
+    assert 'href="tel:+1-418-555-0102"' in page.text or 'href="tel:+14185550102"' in page.text
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("language", ["fr", "en"])
+async def test_every_call_has_a_page(
+    client: httpx.AsyncClient, office: Office, language: str, variant: str
+) -> None:
+    for name in CAUSES:
+        address = await hear_one(office, VARIANTS[variant](name), language=language)
+        page = await client.get(address, params={"lang": "fr"})
+        assert page.status_code == 200
+        assert "KMPR-4827" in page.text
+        assert ("Hello." in page.text) is (language == "en")
+        assert "Bonjour." in text_of(page)
+        assert "/guichet/inscriptions/" in page.text
+
+
+async def test_a_letter_is_shown_as_a_letter(client: httpx.AsyncClient, office: Office) -> None:
+    contact = ContactDetails(postal="12, rue du Pont\nQuébec (QC)  G1K 1A1")
+    address = await hear_one(office, "waitlisted", contact=contact)
+    page = await client.get(address)
+    assert "La lettre" in page.text
+    assert "12, rue du Pont" in page.text
+    assert 'value="posted"' in page.text
+    assert 'value="no_answer"' not in page.text
+
+
+async def test_an_outcome_closes_the_call(client: httpx.AsyncClient, office: Office) -> None:
+    address = await hear_one(office)
+    form = {"outcome": "reached", "initials": "mb", "note": "Contente.", "number": "1"}
+    answer = await client.post(f"{address}/resultat", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/guichet/appels")
+    (row,) = await office.rows("select status, sent_at, calls from delivery")
+    assert (row.status, row.calls) == ("done", 1)
+    assert row.sent_at is not None
+    page = await client.get(address)
+    assert "MB" in page.text
+    assert "Contente." in page.text
+    assert "/resultat" not in page.text
+    assert "Aline" in (await client.get("/guichet/appels?state=done")).text
+
+
+async def test_a_form_sent_twice_counts_once(client: httpx.AsyncClient, office: Office) -> None:
+    address = await hear_one(office)
+    form = {"outcome": "no_answer", "initials": "MB", "note": "", "number": "1"}
+    for _ in range(2):
+        assert (await client.post(f"{address}/resultat", data=form)).status_code == 303
+    assert len(await office.rows("select * from call_outcome")) == 1
+    assert "Aline" not in (await client.get("/guichet/appels")).text
+    assert "Aline" in (await client.get("/guichet/appels?state=later")).text
+
+
+async def test_a_silent_telephone_comes_back_to_the_list(
+    client: httpx.AsyncClient, office: Office, shift_clock: ShiftClock
+) -> None:
+    address = await hear_one(office)
+    await client.post(f"{address}/resultat", data={"outcome": "no_answer", "initials": "MB", "number": "1"})
+    await shift_clock(timedelta(hours=2, minutes=1))
+    assert "1 essai" in text_of(await client.get("/guichet/appels"))
+
+
+async def test_a_wrong_number_leads_to_the_other_one_then_to_the_unreached(
+    client: httpx.AsyncClient, office: Office
+) -> None:
+    contact = ContactDetails(mobile="+14185550101", phone="+14185550102")
+    address = await hear_one(office, contact=contact)
+    for number in ("1", "2"):
+        form = {"outcome": "wrong_number", "initials": "MB", "number": number}
+        await client.post(f"{address}/resultat", data=form)
+    (row,) = await office.rows("select status, tried_routes from delivery")
+    assert (row.status, row.tried_routes) == ("failed", ["mobile", "phone"])
+    page = await client.get("/guichet/appels?state=unreached")
+    assert "Aline" in page.text
+    # Somebody finds another way.
+    form = {"outcome": "told", "initials": "MB", "number": "3", "note": "Vue à la bibliothèque."}
+    assert (await client.post(f"{address}/resultat", data=form)).status_code == 303
+    assert (await office.rows("select status from delivery"))[0].status == "done"
+
+
+async def test_two_desks_do_not_call_the_same_person(
+    client: httpx.AsyncClient, office: Office, shift_clock: ShiftClock
+) -> None:
+    address = await hear_one(office)
+    assert (await client.post(f"{address}/prendre", data={"initials": "mb"})).status_code == 303
+    assert "En cours par MB" in (await client.get("/guichet/appels?state=taken")).text
+    assert "Aline" not in (await client.get("/guichet/appels")).text
+    for path, form in (
+        ("prendre", {"initials": "JT"}),
+        ("resultat", {"initials": "JT", "outcome": "reached", "number": "1"}),
+    ):
+        other = await client.post(f"{address}/{path}", data=form)
+        assert other.status_code == 409
+        assert "en cours par MB" in other.text
+    # Called away: after a while the other desk may take it.
+    await shift_clock(timedelta(minutes=21))
+    assert (await client.post(f"{address}/prendre", data={"initials": "JT"})).status_code == 303
+    assert (await client.post(f"{address}/laisser")).status_code == 303
+    assert "Aline" in (await client.get("/guichet/appels")).text
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"outcome": "reached", "number": "1"}, "Écrivez vos initiales"),
+        ({"initials": "MB", "number": "1"}, "Dites ce que l’appel a donné."),
+        ({"initials": "MB", "outcome": "posted", "number": "1"}, "Dites ce que l’appel a donné."),
+        ({"initials": "MB", "outcome": "reached", "number": "1", "note": "x" * 501}, "Écrivez au plus"),
+    ],
+)
+async def test_what_is_missing_is_said_and_what_was_typed_is_kept(
+    client: httpx.AsyncClient, office: Office, form: dict[str, str], message: str
+) -> None:
+    address = await hear_one(office)
+    page = await client.post(f"{address}/resultat", data={"note": "À garder", **form})
+    assert page.status_code == 422
+    assert message in page.text
+    assert form.get("note", "À garder") in page.text
+    assert (await office.rows("select calls from delivery"))[0].calls == 0
+
+
+async def test_news_that_was_overtaken_is_not_called_about(client: httpx.AsyncClient, office: Office) -> None:
+    person = Person(contact=PHONE).after("waitlisted")
+    await office.hear(person)
+    first = await call_of(office, person)
+    await office.hear(person.after(cause_of("session_cancelled", alternatives=(alternative(9),))))
+    assert "Plus nécessaire" in (await client.get(first)).text
+    form = {"outcome": "reached", "initials": "MB", "number": "1"}
+    assert (await client.post(f"{first}/resultat", data=form)).status_code == 409
+    page = await client.get("/guichet/appels")
+    assert page.text.count('<th scope="row">') == 1
+    assert "Annoncer que l’atelier est annulé" in page.text
+
+
+async def test_an_offer_that_ended_leaves_the_list(office: Office, shift_clock: ShiftClock) -> None:
+    await hear_one(office, "offered")
+    await hear_one(office, "confirmed")
+    await shift_clock(timedelta(hours=25))
+    await Housekeeping(office.database).drop_stale_calls()
+    rows = await office.rows("select cause, status from delivery order by cause")
+    assert [tuple(row) for row in rows] == [("confirmed", "queued"), ("offered", "superseded")]
+
+
+async def test_an_erased_person_has_no_page(client: httpx.AsyncClient, office: Office) -> None:
+    person = Person(contact=PHONE).after("confirmed")
+    await office.hear(person)
+    address = await call_of(office, person)
+    await client.post(
+        f"{address}/resultat",
+        data={"outcome": "reached", "initials": "MB", "note": "Contente.", "number": "1"},
+    )
+    await office.inbox.handle([person.message(erased=True, version=5)])
+    assert (await client.get(address)).status_code == 404
+    assert (await office.rows("select note from call_outcome"))[0].note == ""
+
+
+async def test_a_long_list_goes_on_over_the_page(client: httpx.AsyncClient, office: Office) -> None:
+    await office.hear(*(Person(name=f"P{n}", contact=PHONE).after("confirmed") for n in range(60)))
+    page = await client.get("/guichet/appels")
+    following = re.search(r'rel="next" href="([^"]+)"', page.text)
+    assert following is not None
+    rest = await client.get(f"/guichet/appels{unescape(following[1])}")
+    names = re.findall(r">(P\d+)</a>", page.text + rest.text)
+    assert len(names) == len(set(names)) == 60
+
+
+async def test_what_people_typed_is_only_text(client: httpx.AsyncClient, office: Office) -> None:
+    address = await hear_one(office, name="<script>alert(1)</script>")
+    for page in (await client.get(address), await client.get("/guichet/appels")):
+        assert "<script>alert" not in page.text
