@@ -102,6 +102,8 @@ async def reschedule_session(
     _refuse_finished(session)
     asked = read(RescheduleInput, given)
     references: dict[str, Any] = {"venue_id": asked.venue_id} if asked.venue_id else {}
+    if asked.leave_stop and session.stop_id is not None:
+        references["stop_id"] = None
     around = await _around(db, _with_current_references(session, references))
     fields = references | asked.model_dump(include={"starts_at", "ends_at"})
     if asked.timezone is not None:

@@ -287,12 +287,16 @@ def _only_kind(info: ValidationInfo) -> str:
 
 
 class RescheduleInput(Input):
-    """New times; without `timezone`, in the session's zone. `venue_id` also moves it elsewhere."""
+    """New times; without `timezone`, in the session's zone. `venue_id` also moves it elsewhere.
+
+    `leave_stop`: it may stand on other days than its stop, which it then no longer belongs to.
+    """
 
     starts_at: LocalTime
     ends_at: LocalTime
     timezone: Zone | None = None
     venue_id: UUID | None = None
+    leave_stop: bool = False
     reason: Reason | None = None
 
 
@@ -350,6 +354,7 @@ class VenueInput(Input):
         Field(max_length=50),
         AfterValidator(_once_each),
     ] = []
+    notes: Paragraphs = ""
 
     @model_validator(mode="after")
     def _whole_point(self) -> Self:
@@ -405,6 +410,7 @@ class FromTemplateInput(Input):
     activity_id: UUID
     starts_at: LocalTime
     capacity: Annotated[StrictInt, Field(ge=1, le=MOST_SEATS)] | None = None
+    held_seats: dict[Channel, Seats] = {}
     duration_minutes: Annotated[StrictInt, Field(ge=5, le=24 * 60)] | None = None
     trainer_ids: list[UUID] = []
 

@@ -99,7 +99,7 @@ class Venue(Model, table=True):
     """A place that receives sessions. `accessibility` holds ids such as `step_free`.
 
     `source_id` is its id in the reference data (`odcaf-333`), None when a coordinator added it.
-    `search` is `search_text(name, municipality, postal_code, street)`.
+    `search` is `search_text(name, municipality, postal_code, street)`. `notes` are for staff alone.
     """
 
     __tablename__ = "venue"
@@ -129,6 +129,7 @@ class Venue(Model, table=True):
     timezone: str = "America/Toronto"
     region: str | None = Field(default=None, index=True)
     accessibility: list[str] = _json_list()
+    notes: str = Field(default="", sa_column_kwargs={"server_default": ""})
     search: str = ""
     version: int = 1
     created_at: datetime = _instant()

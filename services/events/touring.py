@@ -161,6 +161,7 @@ async def add_session_to_stop(db: AsyncSession, stop_id: UUID, given: Mapping[st
         "modality": "on_site",
         "starts_at": asked.starts_at,
         "ends_at": asked.starts_at + length,
+        "held_seats": asked.held_seats,
     }
     if asked.capacity is not None:
         fields["capacity"] = asked.capacity
