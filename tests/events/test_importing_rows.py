@@ -227,7 +227,7 @@ def test_semicolons_and_a_byte_order_mark_are_what_spreadsheets_write() -> None:
         (b"\xe9\xff,", "UTF-8"),
         (("é" + HEADING).encode("utf-16"), "UTF-16"),
         ("titre;début\nx;y\n".encode(), "Il manque les colonnes"),
-        (HEADING.replace("title,", "").encode(), "Il manque la colonne : title"),
+        (HEADING.replace("title,", "").encode(), "Il manque la colonne\u00a0: title"),
         (f"{HEADING},title\n".encode(), "deux fois"),
         (f'{HEADING}\n"a,b\n'.encode(), "guillemet"),
         (f"{HEADING}\n{'x' * 10_000_000},b\n".encode(), "trop longue"),
