@@ -141,7 +141,7 @@ async def _choices(request: Request, tx: Reading, place: str, theme: str) -> Res
         **_asked(request, place, theme),
         spot=spot,
         choices=choices,
-        aloud=[choice for choice in choices if choice.session.seats.available > 0][:ALOUD],
+        aloud=[choice for choice in choices if _suits_a_caller(choice.session)][:ALOUD],
     )
 
 
@@ -154,6 +154,11 @@ def _nearest(sessions: Sequence[SessionView], spot: Spot | None) -> list[Choice]
         return away, choice.session.facts.starts_at_utc
 
     return sorted(choices, key=order)[:NEAR]
+
+
+def _suits_a_caller(view: SessionView) -> bool:
+    """There is room, and it is for everybody."""
+    return view.seats.available + view.seats.held > 0 and not view.pro
 
 
 def _kilometres(view: SessionView, spot: Spot | None) -> float | None:

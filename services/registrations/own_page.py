@@ -38,8 +38,9 @@ async def _own(request: Request, token: str) -> RegistrationView:
     try:
         claim = read_manage_token(service.settings.secret, token)
         async with service.database.reading() as tx:
-            await check_generation(tx, claim.registration_id, claim.generation)
-            return await page_queries.registration_view(tx, claim.registration_id)
+            person = await page_queries.registration_view(tx, claim.registration_id)
+            await check_generation(tx, person.id, claim.generation)
+            return person
     except (BadToken, RegistrationUnknown):
         raise LinkUnknown(headers=HEADERS) from None
 

@@ -63,9 +63,12 @@ async def session_view(tx: AsyncSession, session_id: UUID, *, channel: str = "we
 
 
 async def registration_view(tx: AsyncSession, registration_id: UUID) -> RegistrationView:
-    """A registration with its place in the line and what happened to it; raises `RegistrationUnknown`."""
+    """A registration with its place in the line and what happened to it.
+
+    Raises `RegistrationUnknown`, also once the person has been erased from it.
+    """
     person = await tx.get(Registration, registration_id)
-    if person is None:
+    if person is None or not person.name:
         raise RegistrationUnknown
     session = await session_view(tx, person.session_id)
     position = await queries.position(tx, person)

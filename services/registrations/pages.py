@@ -33,7 +33,10 @@ _OLD_FORM = _(
 async def show_form(request: Request, session_id: UUID) -> Response:
     """The form, or why nobody can register now and what to do instead."""
     session = await _session(request, session_id)
-    return await _page(request, session, _fresh(request, session_id))
+    page = await _page(request, session, _fresh(request, session_id))
+    # Nothing personal stands in an empty form: the way back may show it as it was left.
+    page.headers["Cache-Control"] = "private, no-cache"
+    return page
 
 
 @router.post("/inscription/{session_id}")

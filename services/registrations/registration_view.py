@@ -75,7 +75,7 @@ class RegistrationView:
         if moved_in_time and moved_in_space:
             return _("Avant : %(when)s, %(place)s.", when=then, place=where)
         if moved_in_time:
-            return _("Avant : %(when)s.", when=then)
+            return _("Avant : %(when)s", when=formats.full_stop(then))
         return _("Avant : %(place)s.", place=where) if moved_in_space else None
 
 
@@ -182,7 +182,7 @@ def _offered(person: RegistrationView, language: str) -> State:
         text = _("Une place s’est libérée pour vous. Répondez tout de suite.")
         return State("attention", text, (passes_on,))
     deadline = formats.deadline(person.session.local(end), person.session.local(now), language)
-    text = _("Une place s’est libérée pour vous. Répondez %(deadline)s.", deadline=deadline)
+    text = _("Une place s’est libérée pour vous. Répondez %(deadline)s", deadline=formats.full_stop(deadline))
     return State("attention", text, (passes_on,))
 
 
