@@ -75,10 +75,10 @@ async def call_page(request: Request, reading: Reading, staff: Staff, id: UUID) 
 async def take(request: Request, tx: Transaction, staff: Staff, id: UUID) -> Response:
     """« Je m’en occupe »: nobody else calls meanwhile."""
     form = await read_form(request)
-    errors = _check_initials(form)
+    errors = _check_initials(form, "desk")
     if errors:
         return await _call_page(request, tx, id, form, errors)
-    await commands.take_call(tx, id, _initials(form))
+    await commands.take_call(tx, id, _initials(form, "desk"))
     return RedirectResponse(f"/guichet/appels/{id}", 303)
 
 
@@ -94,7 +94,7 @@ async def outcome(request: Request, tx: Transaction, staff: Staff, id: UUID) -> 
     """Write down what came of it; back to the list."""
     form = await read_form(request)
     call = await _find(tx, id)
-    errors = _check_initials(form)
+    errors = _check_initials(form, "initials")
     if form.get("outcome") not in _offered(call):
         errors.add("outcome", _("Dites ce que l’appel a donné."))
     if len(form.get("note", "")) > _LONGEST_NOTE:
@@ -104,7 +104,7 @@ async def outcome(request: Request, tx: Transaction, staff: Staff, id: UUID) -> 
         raise Malformed
     if errors:
         return await _call_page(request, tx, id, form, errors)
-    given = OutcomeInput(form["outcome"], _initials(form), form.get("note", ""), int(number[:6]))
+    given = OutcomeInput(form["outcome"], _initials(form, "initials"), form.get("note", ""), int(number[:6]))
     await commands.record_outcome(tx, id, given)
     return RedirectResponse("/guichet/appels", 303)
 
@@ -167,14 +167,14 @@ def _local(call: Call, moment: datetime) -> datetime:
     return moment.astimezone(zone(call.facts.cause.session.timezone))
 
 
-def _initials(form: Form) -> str:
-    return form.get("initials", "").upper()
+def _initials(form: Form, field: str) -> str:
+    return form.get(field, "").upper()
 
 
-def _check_initials(form: Form) -> FormErrors:
+def _check_initials(form: Form, field: str) -> FormErrors:
     errors = FormErrors()
-    if not 1 <= len(_initials(form)) <= _LONGEST_INITIALS:
-        errors.add("initials", _("Écrivez vos initiales : 1 à 8 lettres."))
+    if not 1 <= len(_initials(form, field)) <= _LONGEST_INITIALS:
+        errors.add(field, _("Écrivez vos initiales : 1 à 8 lettres."))
     return errors
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import icalendar
 import pytest
 
+from libs.clock import zone
 from libs.messaging.contracts import Cause, ContactDetails
 from services.notifications.itip import CalendarPart, calendar_part, method_of
-from tests.notifications.facts import Person, cause_of, moved, session_facts
+from tests.notifications.facts import Person, at_time, cause_of, moved, session_facts
 
 
 def part_of(cause: Cause, person: Person | None = None) -> CalendarPart | None:
@@ -80,7 +81,9 @@ def test_the_entry_is_the_registrations_own() -> None:
     ],
 )
 def test_times_are_right_to_the_minute_wherever_it_is(timezone: str, utc_hour: str) -> None:
-    event = event_of(cause_of("confirmed", session=session_facts(timezone=timezone)))
+    in_winter = datetime(2027, 1, 20, 13, 30, tzinfo=zone(timezone))
+    facts = at_time(session_facts(timezone=timezone), in_winter)
+    event = event_of(cause_of("confirmed", session=facts))
     start = event["DTSTART"]
     assert start.params["TZID"] == timezone
     assert f"{start.dt.astimezone(UTC):%H:%M}" == utc_hour

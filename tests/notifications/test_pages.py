@@ -133,11 +133,11 @@ async def test_two_desks_do_not_call_the_same_person(
     client: httpx.AsyncClient, office: Office, shift_clock: ShiftClock
 ) -> None:
     address = await hear_one(office)
-    assert (await client.post(f"{address}/prendre", data={"initials": "mb"})).status_code == 303
+    assert (await client.post(f"{address}/prendre", data={"desk": "mb"})).status_code == 303
     assert "En cours par MB" in (await client.get("/guichet/appels?state=taken")).text
     assert "Aline" not in (await client.get("/guichet/appels")).text
     for path, form in (
-        ("prendre", {"initials": "JT"}),
+        ("prendre", {"desk": "JT"}),
         ("resultat", {"initials": "JT", "outcome": "reached", "number": "1"}),
     ):
         other = await client.post(f"{address}/{path}", data=form)
@@ -145,7 +145,7 @@ async def test_two_desks_do_not_call_the_same_person(
         assert "en cours par MB" in other.text
     # Called away: after a while the other desk may take it.
     await shift_clock(timedelta(minutes=21))
-    assert (await client.post(f"{address}/prendre", data={"initials": "JT"})).status_code == 303
+    assert (await client.post(f"{address}/prendre", data={"desk": "JT"})).status_code == 303
     assert (await client.post(f"{address}/laisser")).status_code == 303
     assert "Aline" in (await client.get("/guichet/appels")).text
 
