@@ -16,6 +16,7 @@ Channel = Literal["web", "phone", "email", "desk", "partner", "paper"]
 SeatKind = Literal["on_site", "online"]
 
 _EMAIL = re.compile(r"[^@\s\"(),:;<>\[\\\]]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+_POSTE = re.compile(r"\bposte\b\.?\s*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -52,7 +53,8 @@ def _phone(value: str | None) -> str | None:
     if not value:
         return None
     try:
-        number = phonenumbers.parse(value, "CA")
+        # The library knows « ext. » alone; here people say « poste ».
+        number = phonenumbers.parse(_POSTE.sub("ext. ", value), "CA")
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_possible_number(number):
