@@ -84,13 +84,18 @@ class Visitor:
         """Move the focus with the keyboard alone, as far as the control of this name; it must be visible."""
         for _ in range(250):
             await self.page.keyboard.press("Tab")
-            if name in await self.page.evaluate(_FOCUSED_NAME):
+            if name in await self.page.evaluate(_FOCUSED_NAMES):
                 assert await self.page.evaluate(_FOCUS_IS_SHOWN), f"the focus on « {name} » can't be seen"
                 return
         raise AssertionError(f"« {name} » can't be reached by keyboard on {self.page.url}")
 
+    async def follow(self, key: str = "Enter") -> None:
+        """Press a key on what has the focus, and wait for the page that it leads to."""
+        async with self.page.expect_navigation():
+            await self.page.keyboard.press(key)
+
     async def check_page(self) -> None:
-        """No violation found by axe-core, nothing wider than the window, no third party."""
+        """No violation found by axe-core, nothing wider than the window. Needs JavaScript."""
         where = self.page.url.replace(self.instance.base_url, "")
         await self.page.evaluate(AXE)
         found: dict[str, Any] = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
@@ -108,11 +113,13 @@ class Visitor:
             await self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
-# The accessible name as far as it needs to be for finding a control: its label, or its own text.
-_FOCUSED_NAME = """() => {
+# The accessible names as far as they are needed to find a control: its labels, or its own text.
+_FOCUSED_NAMES = """() => {
     const e = document.activeElement;
-    const labels = e.labels ? [...e.labels].map(label => label.textContent).join(' ') : '';
-    return [labels, e.getAttribute('aria-label') || '', e.textContent].join(' ').replace(/\\s+/g, ' ');
+    if (e === document.body) return [];
+    const labels = [...(e.labels || [])].map(label => label.innerText);
+    const names = [...labels, e.getAttribute('aria-label') || '', e.innerText];
+    return names.map(name => name.replace(/\\s+/g, ' ').trim());
 }"""
 _FOCUS_IS_SHOWN = """() => {
     const e = document.activeElement;
