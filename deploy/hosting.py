@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import importlib
-import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -31,11 +30,21 @@ SERVICES = ("events", "registrations", "notifications")
 _ONE_AT_A_TIME = 7_038_141
 """The advisory lock on the server under which databases are created: processes may start together."""
 
-log = logging.getLogger(__name__)
-
 
 async def prepare(server_url: str, settings: Settings) -> None:
-    """Create what is missing on the server: databases, tables, reference data, and the bus."""
+    """Create what is missing on the server: databases, tables, reference data, and the bus.
+
+    Raises `BadSettings` when the server that DATABASE_URL or BUS_URL names can't be worked with.
+    """
+    try:
+        await _prepare(server_url, settings)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if settings.database_url is None and settings.bus_url is None:
+            raise
+        raise BadSettings(f"DATABASE_URL, BUS_URL : le serveur ne peut pas servir ({error}).") from error
+
+
+async def _prepare(server_url: str, settings: Settings) -> None:
     secret = settings.secret
     guard = await asyncpg.connect(server_url)
     try:

@@ -13,7 +13,6 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-import asyncpg
 import httpx
 import uvloop
 from pydantic import SecretStr
@@ -123,7 +122,7 @@ async def _live(
     """Everything, from the databases to the last request. `server` is None for a DATABASE_URL."""
     settings = instance.settings
     _say("Les bases de données se préparent…")
-    await _prepared(settings, server_url)
+    await prepare(server_url, settings)
     async with AsyncExitStack() as stack:
         if server is not None:
             watch = Loops({"postgres": server.keep_running}, lambda: ending.crash)
@@ -145,15 +144,6 @@ async def _live(
             await stack.enter_async_context(running(app, ending))
         dispatch = Dispatch(apps, catcher, https=settings.base_url.startswith("https:"))
         await serve(dispatch, instance.address, ending, partial(_ready, settings, instance.shows_token))
-
-
-async def _prepared(settings: Settings, server_url: str) -> None:
-    try:
-        await prepare(server_url, settings)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        if settings.database_url is None:
-            raise
-        raise BadSettings(f"DATABASE_URL : le serveur ne peut pas servir ({error}).") from error
 
 
 async def _ready(settings: Settings, shows_token: bool) -> None:
