@@ -11,6 +11,7 @@ from libs.web.idempotency import purge_keys
 from libs.web.loops import Loop
 from libs.web.parked import parked_router
 from services.events import api, api_planning, commands, consumer, feeds, pages
+from services.events.coordination import pages as coordination
 
 PACKAGE = "services.events"
 _HOLD_EVERY = 1.0
@@ -39,6 +40,7 @@ def create(service: Service) -> FastAPI:
             parked_router(service.name, inbox),
             feeds.router,
             pages.router,
+            *coordination.routers,
         ],
         loops={
             "relay": Relay(service.database, service.bus).run,
