@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_HANG_GUARD = 60.0
+_HANG_GUARD = 180.0
 
 
 async def eventually(condition: Callable[[], Any], message: str = "") -> Any:

@@ -54,13 +54,13 @@ def environment(postgres_url: str) -> dict[str, str]:
 
 @pytest.fixture
 def processes(data_dir: Path, environment: dict[str, str]) -> Iterator[list[Process]]:
-    started = [Process(name, data_dir, environment) for name in (*SERVICES, *SERVICES)]
+    started = [Process(name, data_dir, environment) for name in ("events", *SERVICES)]
     yield started
     for process in started:
         process.runner.stop(signal.SIGKILL)
 
 
-async def test_two_processes_of_each_service_start_together(processes: list[Process]) -> None:
+async def test_processes_that_start_together_prepare_the_server_once(processes: list[Process]) -> None:
     for process in processes:
         await eventually(process.is_ready)
     assert [process.runner.stop() for process in processes] == [0] * len(processes)
