@@ -80,7 +80,11 @@ def _with_settings(read: Settings, *, by_make: bool) -> int:
 
 def _completed(settings: Settings, data: DataDir, port: int) -> Settings:
     """The settings with what nobody chose: secrets made once and kept in DATA_DIR, the port taken."""
-    chosen: dict[str, object] = {"port": port, "data_dir": data.path}
+    chosen: dict[str, object] = {
+        "port": port,
+        "data_dir": data.path,
+        "mail_catcher": settings.smtp_url is None,
+    }
     if settings.secret_key is None:
         chosen["secret_key"] = SecretStr(data.kept("secret-key"))
     if settings.admin_token is None:
@@ -127,15 +131,11 @@ async def _live(
         if server is not None:
             watch = Loops({"postgres": server.keep_running}, lambda: ending.crash)
             await stack.enter_async_context(watch.running())
-        mailbox = Mailbox(settings.data_dir / CATCHER) if settings.smtp_url is None else None
+        mailbox = Mailbox(settings.data_dir / CATCHER) if settings.mail_catcher else None
         smtp_url = await stack.enter_async_context(mailcatcher.catching(mailbox)) if mailbox else None
-        # The others' settings still say that no mail server was chosen.
-        mailing = settings.model_copy(update={"smtp_url": smtp_url or settings.smtp_url})
+        settings = settings.model_copy(update={"smtp_url": smtp_url or settings.smtp_url})
         services = {
-            name: await stack.enter_async_context(
-                opened(name, mailing if name == "notifications" else settings, server_url)
-            )
-            for name in SERVICES
+            name: await stack.enter_async_context(opened(name, settings, server_url)) for name in SERVICES
         }
         catching = replace(services["events"], name=CATCHER)
         catcher = mailcatcher.create(catching, mailbox) if mailbox else None
@@ -154,7 +154,7 @@ async def _ready(settings: Settings, shows_token: bool) -> None:
     sign_in = f"{base}/connexion" + (f"/{_token(settings)}" if shows_token else "")
     places = [("Calendrier", f"{base}/"), ("Coordination (lien de connexion)", sign_in)]
     places.append(("Guichet", f"{base}/guichet"))
-    if settings.smtp_url is None:
+    if settings.mail_catcher:
         places.append(("Boîte d’envoi", f"{base}/boite-envoi"))
     _say("\nTournée est prête. Ouvrez :")
     for name, place in [*places, *links]:

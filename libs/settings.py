@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     reminder_days: tuple[int, ...] = (7, 1)
     """Days before a session at which confirmed people are reminded, as a JSON list: `[7, 1]`."""
 
+    mail_catcher: bool = False
+    """Set by the one-process runner when SMTP_URL is unset: mail is caught and shown to staff."""
     identity_days: Annotated[int, Field(ge=1)] = 90
     """Days after a session at which its people's names and contacts are erased."""
     accommodation_days: Annotated[int, Field(ge=1)] = 14

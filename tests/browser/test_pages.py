@@ -43,8 +43,9 @@ async def own_pages(demo: RunningInstance) -> list[str]:
     return list(found.values())
 
 
-@pytest.mark.parametrize("language", ["fr", "en"])
-@pytest.mark.parametrize(("width", "dark"), [(1100, False), (320, False), (320, True)])
+@pytest.mark.parametrize(
+    ("width", "dark", "language"), [(1100, False, "fr"), (320, True, "fr"), (320, False, "en")]
+)
 async def test_the_public_pages(
     demo: RunningInstance, visit: Any, width: int, dark: bool, language: str
 ) -> None:

@@ -21,7 +21,7 @@ def page(name: str, language: str = "fr", **context: object) -> str:
     """A shared page with what `render` gives it."""
     frame = {
         "request": SimpleNamespace(url=SimpleNamespace(path="/")),
-        "settings": Settings(),
+        "settings": Settings(mail_catcher=True),
         "staff": None,
         "request_id": "r-1",
         "language_link": "?lang={}".format,
