@@ -1,5 +1,7 @@
 """Changes: which differences between two versions of a session its people must be told of."""
 
+from collections.abc import Mapping
+
 from libs.messaging.contracts import SessionFacts
 
 
@@ -17,3 +19,12 @@ def _essentials(facts: SessionFacts) -> tuple[object, ...]:
     venue = facts.venue
     place = venue and (venue.id, venue.name, venue.street, venue.municipality)
     return facts.starts_at_utc, facts.ends_at_utc, facts.timezone, facts.modality, place, facts.online_url
+
+
+def kinds_short_of_seats(
+    plan: Mapping[str, int], earlier: Mapping[str, int], used: Mapping[str, int]
+) -> set[str]:
+    """The kinds of seat whose plan fell below the seats in use: somebody must give one up, or nobody does."""
+    return {
+        kind for kind, seats in plan.items() if seats < earlier.get(kind, 0) and seats < used.get(kind, 0)
+    }

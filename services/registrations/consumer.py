@@ -13,7 +13,7 @@ from libs.messaging.envelope import Envelope
 from libs.messaging.inbox import Inbox
 from libs.settings import Settings
 from services.registrations import offers, pools, queries
-from services.registrations.changes import is_elsewhere_or_later, must_be_told
+from services.registrations.changes import is_elsewhere_or_later, kinds_short_of_seats, must_be_told
 from services.registrations.commands import end
 from services.registrations.models import LIVE, Registration, SessionCopy
 from services.registrations.pools import PoolKey
@@ -56,6 +56,7 @@ async def apply_session(
         await _cancel_everybody(seating)
     elif before is not None:
         await _move_everybody(seating, before)
+        await _ask_volunteers(seating, before)
     await seating.settle()
     await seating.finish()
 
@@ -127,6 +128,17 @@ async def _move_everybody(seating: Seating, before: SessionState) -> None:
         seating.telling.tell(
             registration, "session_changed", previous=previous, reason=seating.facts.change_reason
         )
+
+
+async def _ask_volunteers(seating: Seating, before: SessionState) -> None:
+    """Ask who can give up a seat when the plan fell below those in use, if the coordinator wishes so."""
+    if seating.facts.on_shrink != "ask_volunteers":
+        return
+    planned, earlier = (pools.plan_of(facts).capacity for facts in (seating.facts, before))
+    short = kinds_short_of_seats(planned, earlier, seating.used_by_kind())
+    for registration in await _live(seating) if short else ():
+        if registration.status == "confirmed" and registration.seat_kind in short:
+            seating.telling.tell(registration, "volunteers_asked")
 
 
 def _change_kind(seating: Seating, registration: Registration, kind: str) -> None:

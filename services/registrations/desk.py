@@ -174,7 +174,7 @@ def _asked(request: Request, place: str, theme: str) -> Mapping[str, Any]:
 
 
 def _is_today(view: SessionView) -> bool:
-    return view.facts.starts_at.date() <= view.local(view.now).date()
+    return view.day <= view.local(view.now).date()
 
 
 def _cursor(text: str) -> tuple[datetime, UUID] | None:

@@ -56,6 +56,13 @@ class Seating:
     def free(self) -> dict[PoolKey, int]:
         return {key: pool.effective - pool.confirmed - pool.offered for key, pool in self._pools.items()}
 
+    def used_by_kind(self) -> dict[str, int]:
+        """How many seats of each kind are taken or kept for somebody."""
+        used: dict[str, int] = {}
+        for key, pool in self._pools.items():
+            used[key.seat_kind] = used.get(key.seat_kind, 0) + pool.confirmed + pool.offered
+        return used
+
     def seat(self, registration: Registration, pool: PoolKey, seat: Seat) -> None:
         """Give `registration` a free seat of `pool`."""
         registration.pool_channel = pool.channel

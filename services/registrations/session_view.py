@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from libs.clock import zone
@@ -38,6 +38,11 @@ class SessionView:
     @property
     def is_past(self) -> bool:
         return self.standing is Standing.OVER
+
+    @property
+    def day(self) -> date:
+        """The day on which it begins, where it takes place."""
+        return self.facts.starts_at.date()
 
     @property
     def kinds(self) -> tuple[str, ...]:
