@@ -194,6 +194,7 @@ CauseName = Literal[
     "cancelled_by_staff",
     "session_changed",
     "session_cancelled",
+    "volunteers_asked",
     "reminder_7d",
     "reminder_1d",
     "restored",

@@ -14,6 +14,7 @@ _CAUSES: Mapping[str, LazyString] = {
     "cancelled_by_person": _("Confirmer l’annulation demandée"),
     "cancelled_by_staff": _("Dire que l’inscription est annulée"),
     "session_changed": _("Annoncer un changement"),
+    "volunteers_asked": _("Demander si la personne peut laisser sa place"),
     "session_cancelled": _("Annoncer que l’atelier est annulé"),
 }
 _REMINDER = _("Rappeler l’atelier")

@@ -20,7 +20,7 @@ SILENT = frozenset({"restored"})
 _ENDS = frozenset(
     {"cancelled_by_person", "cancelled_by_staff", "session_cancelled", "declined", "offer_expired"}
 )
-_TELLING = frozenset({"confirmed", "waitlisted", "offered", "session_changed"}) | _ENDS
+_TELLING = frozenset({"confirmed", "waitlisted", "offered", "session_changed", "volunteers_asked"}) | _ENDS
 
 Key = tuple[int, int, str]
 """(epoch, version, cause): what a notice of one registration is unique by."""

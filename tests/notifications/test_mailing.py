@@ -22,6 +22,7 @@ NEVER_MERGED = (
     "declined",
     "cancelled_by_person",
     "session_cancelled",
+    "volunteers_asked",
 )
 ALL = (*NEVER_MERGED, "cancelled_by_staff", "offered", "session_changed", "reminder_7d", "reminder_1d")
 

@@ -26,6 +26,7 @@ CAUSES = (
     "cancelled_by_staff",
     "session_changed",
     "session_cancelled",
+    "volunteers_asked",
     "reminder_7d",
     "reminder_1d",
 )

@@ -49,6 +49,20 @@ async def test_a_lower_plan_removes_nobody_and_seats_go_as_they_empty(instance: 
     assert (await instance.show(people[3]))["position"] == 1
 
 
+async def test_a_lower_plan_asks_for_volunteers_once_when_the_coordinator_wishes(
+    instance: Instance,
+) -> None:
+    session = session_state(capacity=SeatCounts(on_site=3))
+    await full(instance, session, 3)
+
+    fewer = changed(session, capacity=SeatCounts(on_site=2), on_shrink="ask_volunteers")
+    await instance.hear(fewer, version=2)
+    await instance.hear(changed(fewer, title="Un autre titre"), version=3)
+
+    assert await instance.causes() == ["confirmed"] * 3 + ["volunteers_asked"] * 3
+    assert (await instance.seats(session.id))["confirmed"] == 3
+
+
 async def test_a_move_is_told_to_every_live_registration_with_a_higher_sequence(instance: Instance) -> None:
     session = session_state(capacity=SeatCounts(on_site=1))
     people = await full(instance, session, 3)
