@@ -67,8 +67,8 @@ async def browser() -> AsyncIterator[Browser]:
 class Visitor:
     """Somebody at a browser. `width` is the window's, in CSS pixels: 320 is also 1280 at 400 % zoom."""
 
-    def __init__(self, context: BrowserContext, page: Page, instance: RunningInstance) -> None:
-        self.context, self.page, self.instance = context, page, instance
+    def __init__(self, page: Page, instance: RunningInstance, *, javascript: bool) -> None:
+        self.page, self.instance, self.javascript = page, instance, javascript
 
     async def goto(self, path: str) -> None:
         answer = await self.page.goto(self.instance.base_url + path)
@@ -109,7 +109,8 @@ class Visitor:
         assert wide <= 0, f"{where} scrolls sideways by {wide} px"
 
     async def screenshot(self, name: str) -> None:
-        if SCREENSHOTS:
+        """Keep what a wide window shows, for the README: `SCREENSHOTS=docs/images pytest tests/browser`."""
+        if SCREENSHOTS and self.javascript and await self.page.evaluate("innerWidth") > 1000:
             await self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
@@ -145,7 +146,7 @@ async def visit(browser: Browser, demo: RunningInstance) -> AsyncIterator[Any]:
         )
         contexts.append(context)
         page = await context.new_page()
-        return Visitor(context, page, demo)
+        return Visitor(page, demo, javascript=javascript)
 
     yield make
     for context in contexts:

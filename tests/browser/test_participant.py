@@ -34,6 +34,7 @@ async def test_find_a_session_register_and_give_it_up(
 
     # The calendar: look for the words of the session, then open it.
     await visitor.goto("/")
+    await visitor.screenshot("calendrier")
     await visitor.tab_to("Ville ou code postal")
     await keyboard.type("Québec")
     await visitor.tab_to("Voir les ateliers")

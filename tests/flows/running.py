@@ -126,12 +126,18 @@ class RunningInstance:
         session = await self.post("/api/events/v1/sessions", body)
         session = await self.post(f"/api/events/v1/sessions/{session['id']}/publish", {})
 
-        async def known() -> bool:
-            seats = await self.client.get(f"/api/registrations/v1/sessions/{session['id']}/seats")
-            return seats.status_code == 200
-
-        await eventually(known)
+        await self.taking_registrations(session["id"])
         return session
+
+    async def taking_registrations(self, session_id: str, *, taken: int = 0) -> None:
+        """Wait until the session takes registrations and the public sees that `taken` seats are."""
+
+        async def seen() -> bool:
+            seats = await self.client.get(f"/api/registrations/v1/sessions/{session_id}/seats")
+            public = (await self.public(session_id))["seats"]
+            return seats.status_code == 200 and public["confirmed"] >= taken
+
+        await eventually(seen)
 
     async def register(self, session_id: str, name: str, **changes: Any) -> dict[str, Any]:
         key = changes.pop("key", secrets.token_hex(8))
