@@ -59,6 +59,18 @@ async def staff(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
+async def browser(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """A coordinator who signed in with a browser: a cookie, and the Origin that browsers send."""
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://testserver") as client:
+        answer = await client.post(
+            "/connexion", data={"token": ADMIN_TOKEN}, headers={"Origin": "http://testserver"}
+        )
+        assert answer.status_code == 303
+        client.headers["Origin"] = "http://testserver"
+        yield client
+
+
+@pytest.fixture
 async def venue_id(database: Database) -> UUID:
     """A library in Québec."""
     async with database.transaction() as db:

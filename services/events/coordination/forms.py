@@ -106,7 +106,11 @@ class FormView:
         return self.errors.get(name, "")
 
     def choices(self, name: str) -> Sequence[Option]:
-        return self.options.get(name, ())
+        """The options, and the value itself where a newer peer's isn't among them: it must not be lost."""
+        known, value = self.options.get(name, ()), self.value(name)
+        if not known or not value or self.spec[name].many or value in dict(known):
+            return known
+        return [*known, (value, value)]
 
     @property
     def seen(self) -> str:

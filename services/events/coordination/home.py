@@ -32,7 +32,8 @@ async def home(request: Request, db: Reading, staff: Staff) -> Response:
     desk = await desk_of(request, db)
     region = choice_asked(request, "region", {item.code for item in vocabularies.regions()})
     asked = day_asked(request, "week")
-    monday = _monday(asked if asked is not None and 2000 <= asked.year <= 2100 else desk.today)
+    now = _monday(desk.today + timedelta(days=2))  # on a weekend the week that matters is the next one
+    monday = _monday(asked) if asked is not None and 2000 <= asked.year <= 2100 else now
     ids = await queries.coming(db, desk.now, region, until=desk.now + WATCHED)
     ahead = await queries.rows_of(db, ids, desk.home_zone, desk.language)
     week = await queries.rows_of(db, await queries.of_week(db, monday, region), desk.home_zone, desk.language)
@@ -47,7 +48,8 @@ async def home(request: Request, db: Reading, staff: Staff) -> Response:
         sunday=monday + timedelta(days=6),
         days=_days(monday, week),
         totals=totals_of(week),
-        is_this_week=monday == _monday(desk.today),
+        is_this_week=monday == now,
+        is_next_week=now > desk.today,
         previous_week=same_with(request, week=monday - timedelta(weeks=1)),
         next_week=same_with(request, week=monday + timedelta(weeks=1)),
         this_week=same_with(request, week=None),

@@ -140,7 +140,14 @@ def defaults() -> dict[str, str]:
         "waitlist/policy": "first_come",
         "waitlist/offer_hours": "24",
         "on_shrink": "keep",
+        **_empty_lines("on_site"),
     }
+
+
+def _empty_lines(seat_kind: str) -> dict[str, str]:
+    """What the choices of a line of releases show before anybody chose."""
+    lines = [f"releases/{number}" for number in range(MOST_RELEASES)]
+    return {f"{line}/seat_kind": seat_kind for line in lines} | {f"{line}/channel": "phone" for line in lines}
 
 
 def from_activity(activity: Activity, values: Values) -> dict[str, str]:
@@ -182,7 +189,7 @@ def from_tour(tour: Tour, values: Values) -> dict[str, str]:
 def from_session(session: Session, venue: Venue | None, trainers: Iterable[UUID]) -> dict[str, str]:
     """The session's fields as the form shows them. Wall times are those of its own zone."""
     known = as_input(session)
-    values: dict[str, str] = {}
+    values = _empty_lines("online" if session.modality == "online" else "on_site")
     for name in _FIELDS:
         value = known.get(name)
         if isinstance(value, (str, UUID)):
@@ -353,7 +360,11 @@ def releases(values: Values, zone: str, errors: FormErrors) -> list[tuple[int, d
             errors.add(f"releases/{number}/at", _("Dites quand ces places se libèrent."))
         row = {
             "at": at,
-            "seat_kind": values.get(f"releases/{number}/seat_kind") or _only_kind(values),
+            "seat_kind": (
+                values.get(f"releases/{number}/seat_kind") or "on_site"
+                if values.get("modality") == "hybrid"
+                else _only_kind(values)
+            ),
             "channel": values.get(f"releases/{number}/channel") or "phone",
             "seats": whole(own["seats"], 0),
         }
@@ -493,11 +504,11 @@ def options(values: Values, zone: str, language: str) -> dict[str, list[Option]]
             ("ask_volunteers", _("Demander qui veut bien laisser sa place")),
         ],
     }
-    rows = sum(1 for name in values if name.startswith("releases/") and name.endswith("/seats"))
-    for number in range(max(rows, 2)):
+    lines = [name.rpartition("/")[0] for name in values if _RELEASE.match(name)]
+    for number in range(max(MOST_RELEASES, len(lines))):
         found[f"releases/{number}/seat_kind"] = [("on_site", _("sur place")), ("online", _("en ligne"))]
         found[f"releases/{number}/channel"] = list(CHANNEL_NAMES.items())
-    for name in ("start", "end", "opens_at", "closes_at", *(f"releases/{n}/at" for n in range(rows))):
+    for name in ("start", "end", "opens_at", "closes_at", *(f"{line}/at" for line in dict.fromkeys(lines))):
         both = both_hours(values, name, zone, language)
         if both:
             found[f"{name}/offset"] = both

@@ -131,9 +131,10 @@ async def save(request: Request, db: Transaction, staff: Staff, stop_id: UUID) -
     """Change the days, the note, or the venue while nothing happens there yet."""
     desk, form = await desk_of(request, db), await read_form(request)
     stop = await required(db, Stop, stop_id)
+    values = _values_of(stop) | dict(form)
     q = form.get("q", "")[:100]
     if form.get("action") == "venue" or (form.get("action") == "enter" and q != form.get("q_done", "")):
-        return await _edit_page(desk, db, stop, form, q, FormErrors(), version=version_of(form))
+        return await _edit_page(desk, db, stop, values, q, FormErrors(), version=version_of(form))
     fields = {name: value for name, value in _stop_fields(form).items() if name != "position"}
 
     async def work() -> Stop:
@@ -145,7 +146,7 @@ async def save(request: Request, db: Transaction, staff: Staff, stop_id: UUID) -
     assert problem is not None
     stop = await db.get_one(Stop, stop_id, populate_existing=True)
     theirs = _values_of(stop) if isinstance(problem, Stale) else None
-    return await _edit_page(desk, db, stop, form, q, _errors(problem), problem.status, theirs=theirs)
+    return await _edit_page(desk, db, stop, values, q, _errors(problem), problem.status, theirs=theirs)
 
 
 def _values_of(stop: Stop) -> dict[str, str]:
@@ -252,7 +253,7 @@ async def _remove_page(
         status,
         tour=await required(db, Tour, stop.tour_id),
         stop=stop,
-        name=venue_name(venue),
+        stop_name=venue_name(venue),
         drafts=[row for row in own if row.status == "draft"],
         public=[row for row in own if row.status != "draft"],
         errors=errors,
@@ -374,7 +375,7 @@ async def _sessions_page(
         status,
         tour=await required(db, Tour, stop.tour_id),
         stop=stop,
-        name=venue_name(venue),
+        stop_name=venue_name(venue),
         several_days=stop.last_date != stop.first_date,
         form=form,
         lines=LINES,

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
 from libs.web import formats
-from libs.web.i18n import LazyString, _, ngettext
+from libs.web.i18n import LazyString, _, ngettext, translate
 from services.events.coordination.rows import SessionRow
 from services.events.planning import Clash, TourView
 
@@ -173,7 +173,7 @@ def _missing(clash: Clash, language: str) -> str:
     return formats.duration(clash.missing, language)
 
 
-def gaps(view: TourView, language: str) -> list[LazyString]:
+def gaps(view: TourView, language: str) -> list[str]:
     """Working days in a tour without a stop or a session, those that follow each other as one."""
     runs: list[list[date]] = []
     for day in (day for week in view.weeks for day in week.days if day.is_gap):
@@ -189,11 +189,10 @@ def _follows(last: date, day: date) -> bool:
     return day - last <= timedelta(days=3 if last.weekday() == 4 else 1)
 
 
-def _gap(run: Sequence[date], language: str) -> LazyString:
+def _gap(run: Sequence[date], language: str) -> str:
     if len(run) == 1:
-        return _("Rien %(day)s.", day=formats.day(run[0], language))
-    return _(
-        "Rien du %(first)s au %(last)s.",
-        first=formats.day(run[0], language),
-        last=formats.day(run[-1], language),
+        return formats.day(run[0], language)
+    between = _(
+        "du %(first)s au %(last)s", first=formats.day(run[0], language), last=formats.day(run[-1], language)
     )
+    return translate(between, language)
