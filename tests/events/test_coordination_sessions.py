@@ -467,7 +467,7 @@ async def test_a_trainer_who_is_elsewhere_is_assigned_with_a_warning(
     assert "Marie Tremblay" in page.text
     assert "déjà ailleurs" not in page.text
     page = await browser.get(f"{SESSIONS}/{second}")
-    assert "Marie Tremblay (déjà prise à ce moment)" in page.text
+    assert "Marie Tremblay (a déjà une séance à ce moment)" in page.text
     page = await follow(browser, await send(browser, form_of(page, "/animation"), add=str(marie.id)))
     text = page.text.replace("\u00a0", " ")
     assert "Marie Tremblay est déjà ailleurs de 13 h 30 à 15 h 30" in text

@@ -76,7 +76,7 @@ async def _page(
 
 
 def _option(trainer: Trainer, busy: list[LazyString]) -> Words:
-    return _("%(name)s (déjà prise à ce moment)", name=trainer.name) if busy else trainer.name
+    return _("%(name)s (a déjà une séance à ce moment)", name=trainer.name) if busy else trainer.name
 
 
 # --- What can be done -------------------------------------------------------------------------------------

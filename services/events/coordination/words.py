@@ -58,7 +58,7 @@ DONE: Mapping[str, LazyString | _Said] = {
     "cancelled": lambda n: _with_told(_("La séance est annulée."), n),
     "capacity": _("Le nombre de places est changé."),
     "deleted": _("Le brouillon est supprimé."),
-    "assigned": _("La personne est inscrite comme animatrice."),
+    "assigned": _("La personne animera cette séance."),
     "unassigned": _("La personne n’anime plus cette séance."),
     "several": lambda n: ngettext("%(count)s séance est annulée.", "%(count)s séances sont annulées.", n),
     "tour-created": _("La tournée est créée. Ajoutez sa première étape."),
