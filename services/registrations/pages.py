@@ -33,10 +33,7 @@ _OLD_FORM = _(
 async def show_form(request: Request, session_id: UUID) -> Response:
     """The form, or why nobody can register now and what to do instead."""
     session = await _session(request, session_id)
-    page = await _page(request, session, _fresh(request, session_id))
-    # Nothing personal stands in an empty form: the way back may show it as it was left.
-    page.headers["Cache-Control"] = "private, no-cache"
-    return page
+    return await _page(request, session, _fresh(request, session_id))
 
 
 @router.post("/inscription/{session_id}")
@@ -106,7 +103,7 @@ async def _page(request: Request, session: SessionView, form: SignupForm, status
     if not session.is_open:
         return await _closed(request, session, 200 if status == 200 else 409)
     others = [] if session.seats.available > 0 else await _others(request, session)
-    return render(
+    page = render(
         request,
         "signup/form.html",
         status,
@@ -118,6 +115,7 @@ async def _page(request: Request, session: SessionView, form: SignupForm, status
         ahead=people_ahead(session.seats.waitlisted),
         **form_choices(language_of(request)),
     )
+    return _kept(page)
 
 
 async def _closed(request: Request, session: SessionView, status: int) -> Response:
@@ -133,4 +131,10 @@ async def _others(request: Request, session: SessionView) -> Sequence[Alternativ
 
 
 def _question(request: Request, session: SessionView, form: SignupForm) -> Response:
-    return render(request, "signup/another_person.html", 409, session=session, form=form)
+    return _kept(render(request, "signup/another_person.html", 409, session=session, form=form))
+
+
+def _kept(page: Response) -> Response:
+    """The way back shows the form as it was left; `no-store` would ask to send it again instead."""
+    page.headers["Cache-Control"] = "private, no-cache"
+    return page

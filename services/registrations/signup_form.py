@@ -32,7 +32,8 @@ _EMPTY_ROUTE: Mapping[str, LazyString] = {
     "phone": _("Écrivez votre numéro de téléphone, ou choisissez une autre façon de vous joindre."),
     "postal": _("Écrivez votre adresse, ou choisissez une autre façon de vous joindre."),
 }
-_TICK = _("Cochez cette case, ou retirez vos choix ci-dessus.")
+_KEEP_NEEDS = _("Dites si nous pouvons garder les besoins choisis, ou retirez-les.")
+_COUNT_ANSWERS = _("Dites si nous pouvons compter les réponses choisies, ou retirez-les.")
 
 
 @dataclass(slots=True)
@@ -130,16 +131,16 @@ def _one_contact(form: Form, errors: FormErrors) -> dict[str, str | None]:
 def _consents(form: Form, body: dict[str, Any], errors: FormErrors) -> None:
     """A consent is kept with the answers it is about, never by itself."""
     given = []
-    for answers, tick, purpose in (
-        ("accommodations", "accommodation_consent", "accommodation_data"),
-        ("target_groups", "statistics_consent", "statistics_profile"),
+    for answers, tick, purpose, question in (
+        ("accommodations", "accommodation_consent", "accommodation_data", _KEEP_NEEDS),
+        ("target_groups", "statistics_consent", "statistics_profile", _COUNT_ANSWERS),
     ):
         if not body[answers]:
             continue
         if form.get(tick):
             given.append(purpose)
         else:
-            errors.add(tick, _TICK)
+            errors.add(tick, question)
             body[answers] = ()
     body["consents"] = given
 

@@ -168,8 +168,8 @@ async def test_the_same_name_and_contact_asks_and_no_is_a_way_out(instance: Inst
         ({"email": ""}, "email", "Écrivez votre courriel, ou choisissez une autre façon de vous joindre."),
         ({"email": "nguyen@"}, "email", "Écrivez une adresse comme aline@exemple.ca."),
         ({"route": "phone", "phone": "abc"}, "phone", "Écrivez un numéro de téléphone comme 418 555-0142."),
-        ({"accommodations": "large_print"}, "accommodation_consent", "Cochez cette case"),
-        ({"target_groups": "aines_65"}, "statistics_consent", "Cochez cette case"),
+        ({"accommodations": "large_print"}, "accommodation_consent", "Dites si nous pouvons garder"),
+        ({"target_groups": "aines_65"}, "statistics_consent", "Dites si nous pouvons compter"),
         ({"language": "tlh"}, "language", "Choisissez une des réponses"),
     ],
 )
