@@ -71,7 +71,8 @@ class EmbeddedServer:
         """Start the server again, on the same port, whenever it dies before `stop` is set."""
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), timeout=0.5)
+                async with asyncio.timeout(0.5):
+                    await stop.wait()
             if self._process is not None and self._process.poll() is not None and not stop.is_set():
                 print("PostgreSQL s’est arrêté : nouveau démarrage.", flush=True)
                 # Not in another thread: the kernel ties the death signal to the thread that starts it.

@@ -19,6 +19,8 @@ def backoff_seconds(failures: int) -> float:
 async def pause(event: asyncio.Event, seconds: float) -> None:
     """Wait `seconds`, or less when `event` is set."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes with the event.
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return

@@ -83,7 +83,8 @@ class Loops:
                 if clock() - started > LONGEST_PAUSE:
                     pause = FIRST_PAUSE
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await stop.wait()
                 pause = min(2 * pause, LONGEST_PAUSE)
         self.states[name] = "stopped"
 
