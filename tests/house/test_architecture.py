@@ -9,8 +9,8 @@ from tests.house.source import ROOT, calls, files, imported, parsed
 
 RULES = frozenset(
     {
-        "cards", "changes", "compose", "confirmation", "doubles", "draw", "explaining", "formats", "ical", "itip",
-        "library_names", "mailing", "mime", "offers", "outcomes", "planning", "pools", "reminders",
+        "cards", "changes", "compose", "confirmation", "doubles", "draw", "explaining", "formats", "ical",
+        "itip", "library_names", "mailing", "mime", "offers", "outcomes", "planning", "pools", "reminders",
         "retrying", "rounding", "schedule", "spelling", "standing", "structured_data", "topics", "validation",
         "vtimezone", "waitlist",
     }
