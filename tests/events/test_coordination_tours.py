@@ -317,3 +317,20 @@ async def test_hostile_forms_of_tours_are_refused_in_words(browser: AsyncClient,
         for path in paths:
             answer = await browser.post(path, data=sent)
             assert answer.status_code in (200, 303, 404, 409, 412, 422), (path, answer.status_code)
+
+
+async def test_a_stop_added_meanwhile_is_no_conflict_with_an_edited_title(
+    browser: AsyncClient, database: Database, venue_id: UUID
+) -> None:
+    tour_id, _stops = await a_tour(database, publish=True)
+    session = (await sessions_of(database, tour_id))[0]
+    mine = form_of(await browser.get(f"{TOURS}/{tour_id}/modifier"), "/modifier")
+    ours = form_of(await browser.get(f"/coordination/seances/{session.id}/modifier"), "/modifier")
+    async with database.transaction() as db:
+        await touring.add_stop(db, tour_id, {"venue_id": venue_id, "first_date": "2027-02-17"})
+    await follow(browser, await send(browser, mine, title="Renommée"))
+    assert (await tour_row(database, tour_id)).title == "Renommée"
+    # The renamed tour was announced with its sessions, whose version rose; their own facts are as seen.
+    assert (await session_row(database, session.id)).version > int(ours["version"])
+    await follow(browser, await send(browser, ours, "Enregistrer", bring="Un crayon"))
+    assert (await session_row(database, session.id)).bring == "Un crayon"

@@ -36,6 +36,11 @@ def differences(fields: Iterable[str], base: Values, theirs: Values, yours: Valu
     return [item for item in found if item.by_them or item.by_you]
 
 
+def is_as_seen(fields: Iterable[str], base: Values, theirs: Values) -> bool:
+    """Whether nothing that the second editor saw has changed, though the version rose."""
+    return all(base.get(name, "") == theirs.get(name, "") for name in fields)
+
+
 def merged(base: Values, theirs: Values, yours: Values) -> dict[str, str]:
     """Theirs, with what you changed laid over it."""
     own = {name: value for name, value in yours.items() if value != base.get(name, "")}

@@ -21,7 +21,7 @@ from services.events.coordination import queries, reaching, session_form
 from services.events.coordination.consequences import Known, Told, only_the_link, told
 from services.events.coordination.desk import Desk, desk_of, id_asked, id_of, once, tried
 from services.events.coordination.forms import FormView, Option, Spec, Typed, errors_of, read_typed
-from services.events.coordination.merging import Values, differences, merged
+from services.events.coordination.merging import Values, differences, is_as_seen, merged
 from services.events.coordination.rows import venue_name
 from services.events.coordination.session_form import HOME_ZONE
 from services.events.coordination.words import done
@@ -167,6 +167,14 @@ async def _change(request: Request, db: AsyncSession, session_id: UUID, way: _Wa
         return done(f"/coordination/seances/{session_id}", "unchanged")
     work = _Work(desk, db, record, typed, session_form.changed_only(fields, changed))
     outcome, problem = await tried(db, work.move if way is _MOVE else work.edit)
+    if isinstance(problem, Stale):
+        # A version rises too when the venue or the tour is renamed: what the form shows is still so.
+        record = await _editable(db, session_id)
+        theirs = session_form.from_session(record.session, record.venue, record.trainer_ids)
+        if is_as_seen(spec, typed.base, theirs):
+            screen = replace(screen, record=record, version=record.session.version)
+            work = replace(work, record=record, typed=replace(typed, version=record.session.version))
+            outcome, problem = await tried(db, work.move if way is _MOVE else work.edit)
     if isinstance(problem, Stale):
         return await _versions_page(desk, db, screen, session_id)
     if isinstance(problem, _MustAsk):

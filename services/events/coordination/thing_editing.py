@@ -14,7 +14,7 @@ from libs.web.i18n import LazyString
 from libs.web.problems import Malformed, Problem
 from services.events.coordination.desk import Desk, desk_of, once, tried
 from services.events.coordination.forms import FormView, Option, Spec, Typed, errors_of, read_typed
-from services.events.coordination.merging import Values, differences, merged
+from services.events.coordination.merging import Values, differences, is_as_seen, merged
 from services.events.coordination.words import done
 from services.events.problems import Stale
 
@@ -129,6 +129,12 @@ async def save(
         if typed.changed & set(editing.groups.get(name, (name,)))
     }
     outcome, problem = await tried(db, lambda: change(own, typed))
+    if isinstance(problem, Stale):
+        # A tour's version rises with its stops too: what the form shows is still so.
+        theirs, version = await subject.current()
+        if is_as_seen(editing.spec, typed.base, theirs):
+            again = replace(typed, version=version)
+            outcome, problem = await tried(db, lambda: change(own, again))
     if outcome is not None:
         return done(subject.back, *outcome)
     if isinstance(problem, Stale):
