@@ -52,7 +52,9 @@ class Typed:
 
 def read_typed(form: Form, spec: Spec, current: Values) -> Typed:
     """Read a form over the values that it started from; without them, over the `current` ones."""
-    base = dict(current) | {name: value for name, value in _base(form).items() if name in spec}
+    seen = _base(form)
+    # What was empty isn't sent along: a missing name is an empty field, not one that was never shown.
+    base = dict(current) | ({name: seen.get(name, "") for name in spec} if seen is not None else {})
     values = {name: _value(form, name, field_, base) for name, field_ in spec.items()}
     return Typed(form, values, base, version_of(form), form.get("action") or "save")
 
@@ -74,13 +76,13 @@ def version_of(form: Form) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _base(form: Form) -> dict[str, str]:
+def _base(form: Form) -> dict[str, str] | None:
     try:
         read = orjson.loads(form.get("base", ""))
     except orjson.JSONDecodeError:
-        return {}
+        return None
     if not isinstance(read, dict):
-        return {}
+        return None
     return {name: value for name, value in read.items() if isinstance(value, str)}
 
 
@@ -116,7 +118,8 @@ class FormView:
     def seen(self) -> str:
         """What the author sees now, for the `base` of the next answer."""
         started = self.values if self.base is None else self.base
-        return orjson.dumps({name: clean(started.get(name, "")) for name in self.spec}).decode()
+        values = {name: clean(started.get(name, "")) for name in self.spec}
+        return orjson.dumps({name: value for name, value in values.items() if value}).decode()
 
     @property
     def hidden(self) -> Iterator[tuple[str, str]]:
