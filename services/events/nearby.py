@@ -1,25 +1,16 @@
 """What « près de » means: a postal code, a town, a library or a region, as somebody typed it."""
 
 import difflib
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from libs import vocabularies
-from services.events import postal_areas
+from libs import postal_areas, vocabularies
+from libs.geography import Point
 from services.events.search import search_text
 
 MANY = 5
 """More matches than this say that the words are too vague to stand for a place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """Degrees, WGS 84."""
-
-    latitude: float
-    longitude: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +66,6 @@ def locate(
         or _in_region(wanted)
     )
     return found or NotFound(text, guesses=_guesses(wanted, towns))
-
-
-def distance_km(a: Point, b: Point) -> float:
-    """Along a great circle (haversine), on a sphere of 6371 km."""
-    lat_a, lat_b = math.radians(a.latitude), math.radians(b.latitude)
-    half_lat = (lat_b - lat_a) / 2
-    half_lon = math.radians(b.longitude - a.longitude) / 2
-    h = math.sin(half_lat) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin(half_lon) ** 2
-    return 2 * 6371 * math.asin(min(1.0, math.sqrt(h)))
 
 
 def _by_postal_code(prefix: str, postal: Sequence[tuple[str, Point]]) -> Nearby | NotFound:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from libs.clock import zone
-from services.events.nearby import Point, distance_km
+from libs.geography import Point, distance_km
 from services.events.schedule import BadTime, Moment, Times, moment
 
 ROAD_DETOUR = 1.3

@@ -11,10 +11,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from libs.geography import Point
+from libs.postal_areas import TOWN_KM
 from services.events.calendar_filters import CalendarFilters
 from services.events.models import metadata
-from services.events.nearby import KnownPlace, Nearby, NotFound, Point, locate
-from services.events.postal_areas import TOWN_KM
+from services.events.nearby import KnownPlace, Nearby, NotFound, locate
 from services.events.public_session import PublicSeats, PublicSession, PublicVenue
 from services.events.search import search_text
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from libs.geography import Point
 from libs.web.i18n import _
 from services.events.inputs import refuse
 from services.events.models import (
@@ -26,7 +27,6 @@ from services.events.models import (
     Venue,
     metadata,
 )
-from services.events.nearby import Point
 from services.events.planning import Booking, Clash, clashes
 from services.events.search import search_text
 from services.events.views import Record

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import asin, cos, radians, sin, sqrt
 
+from libs.geography import Point, distance_km
 from libs.messaging.contracts import SessionState, VenueFacts
 
 COUNT = 3
@@ -46,14 +46,10 @@ def _distance(one: SessionState, other: SessionState) -> float:
         return 25.0
     if one.venue is None or other.venue is None:
         return 0.0 if one.region == other.region else _UNKNOWN_KM
-    return distance_km(one.venue, other.venue)
+    return _between(one.venue, other.venue)
 
 
-def distance_km(one: VenueFacts, other: VenueFacts) -> float:
-    """The great-circle distance, by the haversine formula."""
+def _between(one: VenueFacts, other: VenueFacts) -> float:
     if one.latitude is None or one.longitude is None or other.latitude is None or other.longitude is None:
         return 0.0 if one.municipality == other.municipality else _UNKNOWN_KM
-    a, b = radians(one.latitude), radians(other.latitude)
-    half = sin((b - a) / 2) ** 2
-    half += cos(a) * cos(b) * sin(radians(other.longitude - one.longitude) / 2) ** 2
-    return 2 * 6371.0 * asin(sqrt(half))
+    return distance_km(Point(one.latitude, one.longitude), Point(other.latitude, other.longitude))

@@ -6,13 +6,13 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
 
+from libs.geography import Point, distance_km
 from libs.messaging.contracts import VenueFacts
+from libs.postal_areas import area_of, prefix_of
 
 _DATA = Path(__file__).resolve().parents[2] / "data"
-_POSTAL_CODE = re.compile(r"([A-Z]\d[A-Z])\s*-?\s*(?:\d[A-Z]\d)?")
 _SHORT = {"st": "saint", "ste": "sainte", "mt": "mont"}
 
 
@@ -28,17 +28,16 @@ class Spot:
         """To a venue, along a great circle; None if nobody knows where it is."""
         if venue is None or venue.latitude is None or venue.longitude is None:
             return None
-        a, b = radians(self.latitude), radians(venue.latitude)
-        half = sin((b - a) / 2) ** 2
-        half += cos(a) * cos(b) * sin(radians(venue.longitude - self.longitude) / 2) ** 2
-        return 2 * 6371.0 * asin(min(1.0, sqrt(half)))
+        here, there = Point(self.latitude, self.longitude), Point(venue.latitude, venue.longitude)
+        return distance_km(here, there)
 
 
 def locate(text: str, venues: Iterable[VenueFacts]) -> Spot | None:
     """The place meant by `text`: a postal code, then a town, then one of `venues` by its name."""
-    code = _POSTAL_CODE.fullmatch(text.strip().upper())
-    if code is not None:
-        return _postal_areas().get(code.group(1))
+    prefix = prefix_of(text)
+    if prefix is not None:
+        area = area_of(prefix)
+        return Spot(prefix, area.latitude, area.longitude) if area is not None else None
     wanted = _comparable(text)
     if not wanted:
         return None
@@ -68,14 +67,6 @@ def _middle(label: str, spots: Sequence[Spot]) -> Spot:
         sum(spot.latitude for spot in spots) / len(spots),
         sum(spot.longitude for spot in spots) / len(spots),
     )
-
-
-@cache
-def _postal_areas() -> dict[str, Spot]:
-    return {
-        row["fsa"]: Spot(row["fsa"], float(row["latitude"]), float(row["longitude"]))
-        for row in _rows("qc_fsa_region.csv")
-    }
 
 
 @cache

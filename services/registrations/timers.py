@@ -15,6 +15,7 @@ from libs.database import Database, is_unavailable
 from libs.messaging import topics
 from libs.messaging.contracts import ReachState
 from libs.messaging.envelope import pack
+from libs.messaging.inbox import prune
 from libs.messaging.outbox import announce_all, current_epoch
 from libs.settings import Settings
 from services.registrations import commands, queries, reminders, retention
@@ -160,7 +161,7 @@ class Timers:
             await tx.execute(
                 sa.text("delete from idempotency_key where created_at < now() - interval '1 day'")
             )
-            await tx.execute(sa.text("delete from inbox where received_at < now() - interval '14 days'"))
+            await prune(tx)
 
 
 def _is_known() -> sa.ColumnElement[bool]:

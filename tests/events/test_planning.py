@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.events.nearby import Point
+from libs.geography import Point
 from services.events.planning import (
     Booking,
     PlannedSession,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from libs.geography import Point
 from services.events import queries
 from services.events.coordination.rows import SessionRow, Totals, row_of
 from services.events.models import (
@@ -21,7 +22,6 @@ from services.events.models import (
     Trainer,
     Venue,
 )
-from services.events.nearby import Point
 from services.events.planning import Booking, Clash, clashes
 from services.events.search import search_text
 

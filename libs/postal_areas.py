@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-TABLE = Path(__file__).resolve().parents[2] / "data" / "qc_fsa_region.csv"
+TABLE = Path(__file__).resolve().parents[1] / "data" / "qc_fsa_region.csv"
 
 # Canada Post never uses D, F, I, O, Q or U, nor W or Z in front.
 _CODE = re.compile(r"([ABCEGHJKLMNPRSTVXY]\d[ABCEGHJKLMNPRSTVWXYZ])[\s-]?(\d[ABCEGHJKLMNPRSTVWXYZ]\d)?")
