@@ -23,21 +23,21 @@ SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser and the instance outlive a test, so these tests share the session's event loop."""
+    """The browser and the instance outlive a test, so these tests share the package's event loop."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(pytest.mark.asyncio(loop_scope="package"), append=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo_folder() -> Iterator[Path]:
     folder = open_folder()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def demo(demo_folder: Path) -> AsyncIterator[RunningInstance]:
     """The demonstration instance of an empty `make run`, shared by the browser tests."""
     running = RunningInstance(demo_folder / "data", DEMO="1")
@@ -46,14 +46,15 @@ async def demo(demo_folder: Path) -> AsyncIterator[RunningInstance]:
         await eventually(lambda: "Tournée est prête" in running.log())
         await running.settled("lag")
         # The notices of the moved session wait for a minute of quiet.
-        await running.shift_clock("notifications", 90)
+        for service in ("registrations", "notifications"):
+            await running.shift_clock(service, 90)
         await running.settled()
         yield running
     finally:
         await running.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
@@ -130,7 +131,7 @@ _FOCUS_IS_SHOWN = """() => {
 }"""
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="package")
 async def visit(browser: Browser, demo: RunningInstance) -> AsyncIterator[Any]:
     """`await visit(width=320, javascript=False, dark=True)`: a fresh `Visitor`."""
     contexts: list[BrowserContext] = []
