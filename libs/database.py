@@ -40,7 +40,6 @@ class Database:
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             hide_parameters=True,  # an error's text would quote personal data into the log
             connect_args={"server_settings": {"application_name": application_name}},
         )
