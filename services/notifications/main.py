@@ -24,11 +24,11 @@ PACKAGE = "services.notifications"
 def create(service: Service) -> FastAPI:
     """The application of this service; nothing opens before its lifespan starts. It announces nothing."""
     if service.settings.smtp_url is None:
-        raise BadSettings("SMTP_URL must be set when services run as several processes")
+        raise BadSettings("SMTP_URL manque : il la faut quand les services tournent séparément.")
     try:
         mime.wire_address(Sender.of(service.settings).mailbox)
     except mime.BadAddress:
-        raise BadSettings("MAIL_FROM: it must be a plain e-mail address.") from None
+        raise BadSettings("MAIL_FROM : donnez une adresse de courriel seule.") from None
     inbox = Inbox(service.database, {REGISTRATIONS: registrations_handler(service.settings)})
     sending = Deliveries(service.database, service.settings, Post(Server.of(service.settings.smtp_url)))
     housekeeping = Housekeeping(service.database)

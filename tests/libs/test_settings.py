@@ -29,7 +29,8 @@ def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SECRET_KEY", "short-value"),
         ("ADMIN_TOKEN", "short-value"),
         ("DEMO", "perhaps"),
-        ("REMINDER_DAYS", '["a"]'),
+        ("REMINDER_DAYS", "7;1"),
+        ("REMINDER_DAYS", "-3"),
     ],
 )
 def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
@@ -59,3 +60,8 @@ def test_links_start_with_the_address_that_answers(
 ) -> None:
     monkeypatch.setenv("HOST", host)
     assert read_settings().base_url == base_url
+
+
+def test_reminders_are_days_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMINDER_DAYS", "14, 2")
+    assert read_settings().reminder_days == (14, 2)
