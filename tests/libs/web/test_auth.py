@@ -77,7 +77,8 @@ async def test_the_cookie_is_signed_and_out_of_reach_of_scripts(client: httpx.As
     assert ADMIN_TOKEN not in cookie
     value = cookie.partition(";")[0].partition("=")[2]
     client.cookies.clear()
-    client.cookies.set("equipe", value[:-1] + ("A" if value[-1] != "A" else "B"))
+    # Not the last character: two of its six bits stand for nothing.
+    client.cookies.set("equipe", value[:-9] + ("A" if value[-9] != "A" else "B") + value[-8:])
     assert (await client.get("/api/events/v1/tours")).status_code == 401
 
 
