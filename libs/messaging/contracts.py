@@ -184,23 +184,6 @@ class Alternative(SessionTimes):
     available: int
 
 
-CauseName = Literal[
-    "confirmed",
-    "waitlisted",
-    "offered",
-    "offer_expired",
-    "declined",
-    "cancelled_by_person",
-    "cancelled_by_staff",
-    "session_changed",
-    "session_cancelled",
-    "volunteers_asked",
-    "reminder_7d",
-    "reminder_1d",
-    "restored",
-]
-
-
 class Cause(Contract):
     """Why a person is told something, with the facts that the notice needs, as they were then.
 
