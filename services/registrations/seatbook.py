@@ -1,0 +1,448 @@
+"""The seat book of one session: who has which seat, who waits, and what each command changes.
+
+It knows nothing of databases, batches or messages. The service runs it on what it has loaded under the
+session's lock, the auditor on what the ledger says, the tests on what they invent: one set of rules.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from libs.messaging.contracts import SessionState
+from services.registrations import offers, pools, waitlist
+from services.registrations.pools import GENERAL, Plan, PoolKey
+
+LIVE = ("pending", "waitlisted", "offered", "confirmed")
+"""The states of somebody who has a seat or may still get one."""
+SEATED = ("confirmed", "attended", "absent", "excused")
+"""The states of somebody who has, or had, a seat of their own."""
+
+
+class Refused(Exception):
+    """The rules don't allow the command; the book has not changed."""
+
+
+class Full(Refused):
+    """No seat is free and the line takes nobody more."""
+
+
+class OfferOver(Refused):
+    """No seat is kept for this person any more."""
+
+
+class NotWaiting(Refused):
+    """Only somebody who waits can be moved, preferred or given a seat over capacity."""
+
+
+class AlreadyOver(Refused):
+    """The registration has ended."""
+
+
+class TooEarly(Refused):
+    """One call is not enough yet: the session is more than a day away, or no seat is offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What `events` says of a session, as far as seats depend on it. Instants are UTC."""
+
+    plan: Plan
+    kinds: tuple[str, ...]
+    starts_at: datetime
+    status: str = "published"
+    offer_hours: float = 24
+    limit: int | None = None
+
+
+def terms_of(facts: SessionState) -> Terms:
+    """The part of a session's facts that its seats depend on."""
+    return Terms(
+        plan=pools.plan_of(facts),
+        kinds=pools.seat_kinds(facts.modality),
+        starts_at=facts.starts_at_utc,
+        status=facts.status,
+        offer_hours=facts.waitlist.offer_hours,
+        limit=facts.waitlist.limit,
+    )
+
+
+@dataclass(slots=True)
+class Person:
+    """Where somebody stands. `ref` is random; `place` is set once staff have moved them in the line.
+
+    `pool` is the channel of the pool whose seat they use ("" for everybody's), None without a seat.
+    """
+
+    ref: UUID
+    seq: int
+    kind: str
+    channel: str
+    status: str = "pending"
+    pool: str | None = None
+    priority: int = 0
+    place: Decimal | None = None
+    granted: bool = False
+    offer_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Pool:
+    """The seats of one pool. `waiting`: how many people wait who may use it; `granted`: over capacity."""
+
+    effective: int = 0
+    confirmed: int = 0
+    offered: int = 0
+    waiting: int = 0
+    granted: int = 0
+
+    @property
+    def used(self) -> int:
+        return self.confirmed + self.offered
+
+    @property
+    def free(self) -> int:
+        return self.effective - self.used
+
+
+@dataclass(frozen=True, slots=True)
+class Replan:
+    """`events` has announced the session, or changed it."""
+
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody asks for a seat."""
+
+    ref: UUID
+    kind: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Somebody gives up, or staff take them out."""
+
+    ref: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Somebody takes the seat that is kept for them."""
+
+    ref: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Somebody lets the seat that is kept for them go."""
+
+    ref: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """Record every offer whose end has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """On the last day, staff have called once and nobody answered: the next person is asked."""
+
+    ref: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let the held seats go whose date has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Staff give somebody who waits a seat over capacity."""
+
+    ref: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Staff put somebody right before another who waits, in that person's class; None: last of all."""
+
+    ref: UUID
+    before: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prioritise:
+    """Staff put somebody who waits into a priority class: 0 is everybody's, 9 comes first."""
+
+    ref: UUID
+    priority: int
+
+
+Command = (
+    Replan | Request | Cancel | Accept | Decline | Lapse | NoAnswer | Release | Grant | Move | Prioritise
+)
+
+
+@dataclass(slots=True)
+class SeatBook:
+    """One session's seats.
+
+    `people` holds at least those whom the command names and, when it can free a seat, the first of the
+    line; `pools` count everybody, so a partial book decides as a complete one does.
+    """
+
+    terms: Terms
+    pools: dict[PoolKey, Pool] = field(default_factory=dict)
+    people: dict[UUID, Person] = field(default_factory=dict)
+    last_seq: int = 0
+
+    @classmethod
+    def opened(
+        cls, terms: Terms, now: datetime, people: Collection[Person] = (), last_seq: int = 0
+    ) -> "SeatBook":
+        """A complete book of `people` as they stand, the seats shared out by `terms`."""
+        book = cls(terms, last_seq=last_seq)
+        for kind in terms.plan.capacity:
+            book.pools[PoolKey(kind)] = Pool()
+        for person in people:
+            if person.pool is not None:
+                book.pools.setdefault(PoolKey(person.kind, person.pool), Pool())
+        for person in people:
+            book.people[person.ref] = person
+            book._count(person, +1)
+        book._share_out(now)
+        return book
+
+    def do(self, command: Command, now: datetime) -> tuple[Person, ...]:
+        """Carry out `command`: the people whose standing has changed, each as it is now, in order.
+
+        Raises a `Refused` and changes nothing when the rules don't allow it.
+        """
+        match command:
+            case Request():
+                return (self._request(command),)
+            case Replan():
+                touched = self._replan(command.terms, now)
+            case Cancel():
+                touched = [self._end(self._live(command.ref), "cancelled")]
+            case Accept():
+                return (self._accept(self._offered(command.ref)),)
+            case Decline():
+                touched = [self._end(self._offered(command.ref), "declined")]
+            case Lapse():
+                late = [person for person in self._all("offered") if _is_late(person, now)]
+                touched = [self._end(person, "expired") for person in late]
+            case NoAnswer():
+                touched = [self._no_answer(command.ref, now)]
+            case Release():
+                touched = []
+            case Grant():
+                touched = [self._grant(self._waiting(command.ref))]
+            case Move():
+                return (self._move(self._waiting(command.ref), command.before),)
+            case Prioritise():
+                return (self._prioritise(self._waiting(command.ref), command.priority),)
+        return _once_each([*touched, *self._settle(now)])
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether no seat of this session can change hands any more."""
+        return self.terms.status != "published" or now >= self.terms.starts_at
+
+    def seat_for(self, kind: str, channel: str) -> PoolKey | None:
+        """The pool that gives a newcomer a seat: none that somebody waits for (rule S2)."""
+        return waitlist.pool_for(
+            {key: pool.free for key, pool in self.pools.items() if not pool.waiting}, kind, channel
+        )
+
+    def line(self) -> list[Person]:
+        """Everybody in the book who waits, in order."""
+        return waitlist.in_order(self._all("waitlisted"))
+
+    @property
+    def waiting(self) -> int:
+        """How many people wait, whatever seat they wait for."""
+        return sum(pool.waiting for key, pool in self.pools.items() if key.channel == GENERAL)
+
+    def used(self) -> dict[PoolKey, int]:
+        return {key: pool.used for key, pool in self.pools.items()}
+
+    # What each command does.
+
+    def _request(self, asked: Request) -> Person:
+        key = self.seat_for(asked.kind, asked.channel)
+        if key is None and self.terms.limit is not None and self.waiting >= self.terms.limit:
+            raise Full
+        self.last_seq += 1
+        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel)
+        self.people[person.ref] = person
+        if key is None:
+            self._become(person, "waitlisted")
+        else:
+            self._become(person, "confirmed", key.channel)
+        return person
+
+    def _accept(self, person: Person) -> Person:
+        self._become(person, "confirmed", person.pool)
+        return person
+
+    def _end(self, person: Person, status: str) -> Person:
+        self._become(person, status)
+        return person
+
+    def _no_answer(self, ref: UUID, now: datetime) -> Person:
+        person = self._offered(ref)
+        if self.terms.starts_at - now > offers.LAST_DAY:
+            raise TooEarly
+        return self._end(person, "expired")
+
+    def _grant(self, person: Person) -> Person:
+        self._become(person, "confirmed", GENERAL, granted=True)
+        return person
+
+    def _move(self, person: Person, before: UUID | None) -> Person:
+        if before == person.ref:
+            return person
+        if before is None:
+            self.last_seq += 1
+            person.priority, person.place = 0, Decimal(self.last_seq)
+            return person
+        anchor = self._waiting(before)
+        others = [one for one in self.line() if one.ref != person.ref and one.priority == anchor.priority]
+        ahead = others[: others.index(anchor)]
+        person.priority = anchor.priority
+        person.place = waitlist.between(ahead[-1] if ahead else None, anchor)
+        return person
+
+    def _prioritise(self, person: Person, priority: int) -> Person:
+        person.priority, person.place = priority, None
+        return person
+
+    def _replan(self, terms: Terms, now: datetime) -> list[Person]:
+        earlier = terms.starts_at < self.terms.starts_at
+        self.terms = terms
+        if terms.status == "cancelled":
+            return [self._end(person, "cancelled") for person in self._all(*LIVE)]
+        touched = [self._change_kind(one, terms.kinds[0]) for one in self._strangers(terms.kinds)]
+        if earlier:
+            latest = offers.expires_at(now, terms.starts_at, terms.offer_hours)
+            for person in self._all("offered"):
+                if person.offer_until is not None and person.offer_until > latest:
+                    person.offer_until = latest
+                    touched.append(person)
+        return touched
+
+    def _strangers(self, kinds: tuple[str, ...]) -> list[Person]:
+        return [person for person in self._all(*LIVE) if person.kind not in kinds]
+
+    def _change_kind(self, person: Person, kind: str) -> Person:
+        """The session moved online, or into a room: everybody keeps what they had, seat or place."""
+        self._count(person, -1)
+        person.kind = kind
+        if person.pool is not None:
+            person.pool = GENERAL
+        self._count(person, +1)
+        return person
+
+    # Seats that change hands.
+
+    def _settle(self, now: datetime) -> Iterator[Person]:
+        """Share the seats out anew, then offer each free one to the first who may use it (S2, S3)."""
+        self._share_out(now)
+        if self.is_over(now):
+            return
+        free = {key: pool.free for key, pool in self.pools.items()}
+        until = offers.expires_at(now, self.terms.starts_at, self.terms.offer_hours)
+        for promotion in waitlist.promotions(free, self._all("waitlisted")):
+            person = promotion.waiter
+            self._become(person, "offered", promotion.pool.channel, until=until)
+            yield person
+
+    def _share_out(self, now: datetime) -> None:
+        plan = self.terms.plan
+        granted = dict.fromkeys(plan.capacity, 0)
+        for key, pool in self.pools.items():
+            granted[key.seat_kind] = granted.get(key.seat_kind, 0) + pool.granted
+        allowed = replace(
+            plan, capacity={kind: plan.capacity.get(kind, 0) + count for kind, count in granted.items()}
+        )
+        for key, seats in pools.effective_seats(allowed, self.used(), now).items():
+            self._pool(key).effective = seats
+
+    def _become(
+        self,
+        person: Person,
+        status: str,
+        pool: str | None = None,
+        *,
+        granted: bool | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        """A new standing, counted. A grant lasts as long as its seat."""
+        self._count(person, -1)
+        person.status, person.pool, person.offer_until = status, pool, until
+        person.granted = pool is not None and (person.granted if granted is None else granted)
+        self._count(person, +1)
+
+    def _count(self, person: Person, change: int) -> None:
+        if person.status == "waitlisted":
+            self.pools[PoolKey(person.kind)].waiting += change
+            own = self.pools.get(PoolKey(person.kind, person.channel))
+            if own is not None:
+                own.waiting += change
+        if person.pool is None:
+            return
+        pool = self.pools[PoolKey(person.kind, person.pool)]
+        if person.status == "offered":
+            pool.offered += change
+        else:
+            pool.confirmed += change
+        pool.granted += change * person.granted
+
+    def _pool(self, key: PoolKey) -> Pool:
+        """The pool, made when the plan first names it, with those who already wait and may use it."""
+        if key not in self.pools:
+            waiting = sum(
+                one.kind == key.seat_kind and key.channel in (GENERAL, one.channel)
+                for one in self._all("waitlisted")
+            )
+            self.pools[key] = Pool(waiting=waiting)
+        return self.pools[key]
+
+    # People.
+
+    def _all(self, *statuses: str) -> list[Person]:
+        return sorted(
+            (person for person in self.people.values() if person.status in statuses),
+            key=lambda person: person.seq,
+        )
+
+    def _live(self, ref: UUID) -> Person:
+        person = self.people.get(ref)
+        if person is None or person.status not in LIVE:
+            raise AlreadyOver
+        return person
+
+    def _offered(self, ref: UUID) -> Person:
+        person = self.people.get(ref)
+        if person is None or person.status != "offered":
+            raise OfferOver
+        return person
+
+    def _waiting(self, ref: UUID) -> Person:
+        person = self.people.get(ref)
+        if person is None or person.status != "waitlisted":
+            raise NotWaiting
+        return person
+
+
+def _is_late(person: Person, now: datetime) -> bool:
+    return person.offer_until is not None and person.offer_until <= now
+
+
+def _once_each(people: Iterable[Person]) -> tuple[Person, ...]:
+    return tuple({person.ref: person for person in people}.values())
