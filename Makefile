@@ -1,6 +1,6 @@
 # What there is to do here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock migration messages
+.PHONY: help run test check bench lock migration messages
 PYTHON := .venv/bin/python
 
 help: ## show this list
@@ -24,6 +24,10 @@ check: ## format, lint, types, the house's rules, migrations against models, tra
 	$(PYTHON) -m mypy
 	$(PYTHON) -m libs.web.i18n check
 	$(PYTHON) -m pytest tests/house
+
+bench: ## measure beside the bare framework, about ten minutes on an idle machine (CASES="hot-32 list" for some)
+	@bash deploy/install.sh dev
+	@$(PYTHON) -m bench $(CASES)
 
 lock: ## pin the dependencies of requirements*.in again, with hashes
 	@bash deploy/install.sh dev
