@@ -76,7 +76,13 @@ async def record_outcome(tx: AsyncSession, id_: UUID, given: OutcomeInput) -> No
     delivery.calls += 1
     await tx.flush()
     contact = (await _state(tx, delivery.registration_id)).contact
-    after = outcomes.after(given.outcome, route=delivery.route, tried=delivery.tried_routes, contact=contact)
+    after = outcomes.after(
+        given.outcome,
+        route=delivery.route,
+        tried=delivery.tried_routes,
+        contact=contact,
+        left=delivery.call_before - now,
+    )
     await records.move(tx, id_, after, at=now, error=delivery.last_error)
 
 

@@ -158,4 +158,7 @@ class Deliveries:
 
 def _nothing_new(facts: Facts) -> bool:
     """Whether a change was taken back before anybody was told of it."""
-    return facts.cause.cause == "session_changed" and facts.told is not None and not facts.differences
+    told = facts.told
+    if facts.cause.cause != "session_changed" or told is None or told.id != facts.cause.session.id:
+        return False
+    return not facts.differences

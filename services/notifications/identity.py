@@ -18,7 +18,10 @@ def message_id(delivery: UUID, domain: str) -> str:
     return f"<{delivery}@{domain}>"
 
 
-def plus_addressed(mailbox: str, registration_id: UUID) -> str:
-    """The instance's mailbox for one registration, so that a calendar's reply can become an action."""
+def plus_addressed(mailbox: str, uid: str) -> str:
+    """The instance's mailbox for one calendar entry, so that a calendar's reply can become an action.
+
+    It follows the UID through a transfer: calendars take a change from the organizer they know alone.
+    """
     local, _at, domain = mailbox.rpartition("@")
-    return f"{local}+{registration_id}@{domain}"
+    return f"{local}+{uid.partition('@')[0]}@{domain}"

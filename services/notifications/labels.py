@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from libs.web.i18n import LazyString, _
 from services.notifications.mailing import is_reminder
+from services.notifications.outcomes import OUTCOMES as OUTCOME_EFFECTS
 
 _CAUSES: Mapping[str, LazyString] = {
     "confirmed": _("Dire que la personne a une place"),
@@ -16,8 +17,10 @@ _CAUSES: Mapping[str, LazyString] = {
     "session_changed": _("Annoncer un changement"),
     "volunteers_asked": _("Demander si la personne peut laisser sa place"),
     "session_cancelled": _("Annoncer que l’atelier est annulé"),
+    "transferred": _("Dire que la personne a changé d’atelier"),
 }
 _REMINDER = _("Rappeler l’atelier")
+_OTHER = _("Donner des nouvelles de l’inscription")
 
 ROUTES: Mapping[str, LazyString] = {
     "email": _("Courriel"),
@@ -46,7 +49,7 @@ OUTCOMES: Mapping[str, LazyString] = {
     "gave_up": _("Plusieurs essais sans succès"),
 }
 
-OUTCOME_HELP: Mapping[str, LazyString] = {
+_OUTCOME_HELP: Mapping[str, LazyString] = {
     "left_message": _("L’appel reviendra dans la liste dans 4 heures."),
     "no_answer": _("L’appel reviendra dans la liste dans 2 heures."),
     "wrong_number": _("La liste proposera un autre moyen, s’il y en a un."),
@@ -55,6 +58,16 @@ OUTCOME_HELP: Mapping[str, LazyString] = {
 }
 
 
+_SOON_AGAIN = _("L’appel reviendra dans la liste avant la fin de l’offre.")
+
+
+def outcome_help(name: str, pressing: bool) -> LazyString | str:
+    """What follows an outcome, where that isn't plain; `pressing`: there is no time to wait for hours."""
+    if pressing and OUTCOME_EFFECTS[name].effect == "again":
+        return _SOON_AGAIN
+    return _OUTCOME_HELP.get(name, "")
+
+
 def cause(name: str) -> LazyString:
-    """What is to be done: « Annoncer un changement »."""
-    return _REMINDER if is_reminder(name) else _CAUSES[name]
+    """What is to be done: « Annoncer un changement ». Also for a cause that only a newer version knows."""
+    return _REMINDER if is_reminder(name) else _CAUSES.get(name, _OTHER)

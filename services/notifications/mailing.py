@@ -20,7 +20,9 @@ SILENT = frozenset({"restored"})
 _ENDS = frozenset(
     {"cancelled_by_person", "cancelled_by_staff", "session_cancelled", "declined", "offer_expired"}
 )
-_TELLING = frozenset({"confirmed", "waitlisted", "offered", "session_changed", "volunteers_asked"}) | _ENDS
+_TELLING = _ENDS | {
+    "confirmed", "waitlisted", "offered", "session_changed", "volunteers_asked", "transferred",
+}  # fmt: skip
 
 Key = tuple[int, int, str]
 """(epoch, version, cause): what a notice of one registration is unique by."""
@@ -89,23 +91,29 @@ def next_route(contact: ContactDetails, gone: Collection[str] = ()) -> str | Non
     return next((route for route in ROUTES if route not in gone and getattr(contact, route)), None)
 
 
-def plan(causes: Iterable[Cause], known: Sequence[Known], route: str, now: datetime) -> Plan:
+def plan(
+    causes: Iterable[Cause], known: Sequence[Known], route: str, now: datetime, *, status: str = "confirmed"
+) -> Plan:
     """What the causes of one registration ask for, given the notices that exist already.
 
-    `route`: how this person is told now. The result is the same however often and in whatever company a
-    cause arrives: it is handled once, when it is first seen.
+    `route`: how this person is told now; `status`: the registration's own. The result is the same however
+    often and in whatever company a cause arrives: it is handled once, when it is first seen.
+
+    A registration that was cancelled without a cause that says so went over into another one, which tells
+    the whole story: nothing that is still to be said of the old one leaves any more.
     """
     seen = {item.key for item in known}
     fresh = sorted((c for c in causes if calls_for_notice(c.cause) and key_of(c) not in seen), key=key_of)
     new = [_notice(cause, route, now) for cause in fresh]
     everything: list[Known | Notice] = sorted([*known, *new], key=lambda item: item.key)
+    gone = status == "cancelled" and not any(item.key[2] in _ENDS for item in everything)
     superseded: list[Key] = []
     hurried: list[Key] = []
     for place, item in enumerate(everything):
         if not item.open:
             continue
         later = [other for other in everything[place + 1 :] if other.key[:2] > item.key[:2]]
-        if any(_overtakes(other.key[2], item.key[2], by_hand=item.by_hand) for other in later):
+        if gone or any(_overtakes(other, item) for other in later):
             superseded.append(item.key)
         elif later and item.due_at > now:
             # Its news must come first, and what follows must not wait for it.
@@ -133,14 +141,16 @@ def is_stale(cause: Cause, now: datetime) -> bool:
     return is_reminder(cause.cause) and cause.session.starts_at_utc <= now
 
 
-def _overtakes(later: str, earlier: str, *, by_hand: bool) -> bool:
-    """Whether the notice of `earlier`, not sent yet, needn't be sent because `later` happened.
+def _overtakes(following: Known | Notice, item: Known | Notice) -> bool:
+    """Whether the notice `item`, not sent yet, needn't be sent because of the `following` one.
 
     Nobody is called twice in a row, or told on the telephone what is true no more: there, only the
-    latest news counts. In writing, news of a seat is never left out, so that each makes sense.
+    latest news counts, and the words of a later call say that somebody was transferred. In writing,
+    news of a seat is never left out, so that each makes sense.
     """
-    if by_hand:
-        return True
+    later, earlier = following.key[2], item.key[2]
+    if item.by_hand:
+        return earlier != "transferred" or following.by_hand
     if earlier == "session_changed":
         return later == "session_changed" or later in _ENDS
     if earlier == "offered":

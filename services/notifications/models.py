@@ -102,6 +102,7 @@ class Delivery(Model, table=True):
             postgresql_where=sa.text("status = 'queued' and route = 'email'"),
         ),
         sa.Index("ix_delivery_calls", "call_before", "id", postgresql_where=sa.text("route <> 'email'")),
+        sa.Index("ix_delivery_uid", "uid"),
         sa.Index("ix_delivery_failed", "id", postgresql_where=sa.text("status = 'failed'")),
     )
 

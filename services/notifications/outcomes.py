@@ -51,13 +51,24 @@ def outcomes_for(route: str) -> tuple[str, ...]:
     return tuple(name for name, outcome in OUTCOMES.items() if route in outcome.routes)
 
 
-def after(name: str, *, route: str, tried: Collection[str], contact: ContactDetails) -> After:
-    """What follows the outcome `name` of a try by `route`."""
+def after(
+    name: str,
+    *,
+    route: str,
+    tried: Collection[str],
+    contact: ContactDetails,
+    left: timedelta | None = None,
+) -> After:
+    """What follows the outcome `name` of a try by `route`; `left`: until when the news is of use.
+
+    The next try comes when half of that time is over at the latest: an offer of minutes can't wait hours.
+    """
     outcome = OUTCOMES[name]
     if outcome.effect == "done":
         return After("done", route, tuple(tried))
     if outcome.effect == "again":
-        return After("queued", route, tuple(tried), outcome.wait)
+        wait = outcome.wait if left is None or left <= timedelta() else min(outcome.wait, left / 2)
+        return After("queued", route, tuple(tried), wait)
     return without(route, tried=tried, contact=contact)
 
 

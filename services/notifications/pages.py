@@ -21,7 +21,7 @@ from services.notifications.commands import OutcomeInput
 from services.notifications.cursors import read_cursor, write_cursor
 from services.notifications.queries import CALL_STATES, Call
 from services.notifications.sender import Sender
-from services.notifications.wording import Facts, say
+from services.notifications.wording import say
 
 router = APIRouter(prefix="/guichet/appels", include_in_schema=False)
 
@@ -38,7 +38,7 @@ async def call_list(
     state: Annotated[str, Query()] = "open",
     cursor: Annotated[str | None, Query()] = None,
 ) -> HTMLResponse:
-    """The calls and letters in one state; what loses its use first stands first."""
+    """The calls and letters in one state; the most pressing stands first."""
     if state not in CALL_STATES:
         raise NotFound
     after = read_cursor(cursor) if cursor else None
@@ -46,8 +46,7 @@ async def call_list(
     shown = found[:_PER_PAGE]
     following = ""
     if len(found) > _PER_PAGE:
-        last = shown[-1].delivery
-        following = f"?state={state}&cursor={write_cursor(last.call_before, 0, last.id)}"
+        following = f"?state={state}&cursor={write_cursor(*queries.place_of(shown[-1]))}"
     return _private(
         render(
             request,
@@ -58,6 +57,9 @@ async def call_list(
             states=CALL_STATES,
             labels=labels,
             before=lambda call: _local(call, call.delivery.call_before),
+            is_today=lambda call: (
+                _local(call, call.delivery.call_before).date() == _local(call, call.now).date()
+            ),
             later=lambda call: _local(call, call.delivery.next_attempt_at),
             next_href=following,
             first_href=f"?state={state}" if cursor else "",
@@ -117,10 +119,9 @@ async def _call_page(
     errors: FormErrors | None = None,
 ) -> HTMLResponse:
     call = await _find(session, id_)
-    told = await queries.told_before(session, call.delivery)
-    facts = Facts(call.facts.state, call.facts.cause, told)
+    facts = await queries.facts_of(session, call)
     sender = Sender.of(service_of(request).settings)
-    template = f"{facts.folder}/words.txt"
+    template = f"{facts.spoken_folder}/words.txt"
     on_paper = call.delivery.route == "postal"
     spoken = say(template, facts, sender, call.now, on_paper=on_paper)
     reader = language_of(request)
@@ -140,7 +141,11 @@ async def _call_page(
             past=[(item, _local(call, item.at)) for item in await queries.outcomes_of(session, id_)],
             call_before=_local(call, call.delivery.call_before),
             choices=[
-                {"value": name, "label": labels.OUTCOMES[name], "help": labels.OUTCOME_HELP.get(name, "")}
+                {
+                    "value": name,
+                    "label": labels.OUTCOMES[name],
+                    "help": labels.outcome_help(name, call.is_pressing),
+                }
                 for name in _offered(call)
             ],
             labels=labels,

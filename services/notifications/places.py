@@ -1,6 +1,6 @@
 """Where a session takes place, as lines of an address or as one line."""
 
-from libs.messaging.contracts import VenueFacts
+from libs.messaging.contracts import SessionFacts, VenueFacts
 
 
 def address_lines(venue: VenueFacts) -> tuple[str, ...]:
@@ -13,3 +13,8 @@ def address_lines(venue: VenueFacts) -> tuple[str, ...]:
 def one_line(venue: VenueFacts) -> str:
     """« Bibliothèque X, 1100, route de l’Église, Québec »."""
     return ", ".join(line for line in (venue.name, venue.street, venue.municipality) if line)
+
+
+def is_by_video(facts: SessionFacts) -> bool:
+    """Whether whom these facts were told had an online seat: in a hybrid session only they got its link."""
+    return facts.modality == "online" or (facts.modality == "hybrid" and facts.online_url is not None)

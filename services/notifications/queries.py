@@ -1,8 +1,8 @@
 """What is asked of the deliveries: lists for staff and operators, figures for `/health`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +15,16 @@ from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
 from libs.messaging.inbox import count_parked
 from services.notifications.cursors import Place
 from services.notifications.models import CallOutcome, Delivery, RegistrationCopy
+from services.notifications.records import TOLD_BEFORE
 from services.notifications.wording import Facts
 
 CALL_STATES = ("open", "taken", "later", "unreached", "done")
 """`open`: to do now; `taken`: in somebody's hands; `later`: to try again; `unreached`: no way is left."""
+
+PRESSING = timedelta(hours=1)
+"""An offer that ends within this time is called about before everything else."""
+LAST_DAY = timedelta(hours=24)
+"""From this long before the start on, one call without an answer is enough to ask the next person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,20 @@ class Call:
     def is_late(self) -> bool:
         """Whether the call comes too late to be of much use."""
         return self.is_open and self.delivery.call_before <= self.now
+
+    @property
+    def is_offer(self) -> bool:
+        """Whether somebody waits for the person's yes or no, and may still wait for it."""
+        return self.is_open and not self.is_late and self.facts.cause.status == "offered"
+
+    @property
+    def is_pressing(self) -> bool:
+        return self.is_offer and self.delivery.call_before <= self.now + PRESSING
+
+    @property
+    def may_pass_on(self) -> bool:
+        """Whether the seat may go to the next person without waiting for the end of the offer."""
+        return self.is_offer and self.facts.cause.session.starts_at_utc <= self.now + LAST_DAY
 
     @property
     def state(self) -> str:
@@ -76,22 +96,44 @@ _BY_STATE: Mapping[str, sa.ColumnElement[bool]] = {
     "unreached": col(Delivery.status) == "failed",
     "done": col(Delivery.status) == "done",
 }
+_URGENCY = sa.case(
+    (col(Delivery.call_before) <= _NOW, 2),
+    (
+        sa.and_(
+            col(Delivery.status).in_(("queued", "failed")),
+            col(Delivery.facts)["status"].astext == "offered",
+            col(Delivery.call_before) <= _NOW + sa.literal(PRESSING),
+        ),
+        0,
+    ),
+    else_=1,
+)
 
 
 async def calls(session: AsyncSession, state: str, *, limit: int, after: Place | None = None) -> list[Call]:
-    """The call list in one of CALL_STATES: what loses its use first stands first; `done` newest first."""
+    """The call list in one of CALL_STATES: offers that end soon, then what loses its use first.
+
+    What comes too late already stands last. `after` is the `place_of` the last call before this page.
+    """
+    place = sa.tuple_(_URGENCY, col(Delivery.call_before), col(Delivery.id))
     query = (
         sa.select(Delivery, col(RegistrationCopy.state))
         .join(RegistrationCopy, col(RegistrationCopy.id) == col(Delivery.registration_id))
         .where(_BY_STATE[state], col(Delivery.facts).is_not(None))
-        .order_by(col(Delivery.call_before), col(Delivery.id))
+        .order_by(_URGENCY, col(Delivery.call_before), col(Delivery.id))
         .limit(limit)
     )
     if after is not None:
-        place = sa.tuple_(col(Delivery.call_before), col(Delivery.id))
-        query = query.where(place > sa.tuple_(sa.literal(after[0]), sa.literal(after[2])))
+        moment, urgency, id_ = after
+        query = query.where(place > sa.tuple_(sa.literal(urgency), sa.literal(moment), sa.literal(id_)))
     now = await decision_time(session)
     return [_call(delivery, state_, now) for delivery, state_ in await session.execute(query)]
+
+
+def place_of(call: Call) -> Place:
+    """Where a call stands in its list."""
+    urgency = 2 if call.delivery.call_before <= call.now else 0 if call.is_pressing else 1
+    return call.delivery.call_before, urgency, call.delivery.id
 
 
 async def call(session: AsyncSession, id_: UUID) -> Call | None:
@@ -112,22 +154,25 @@ def _call(delivery: Delivery, state: Mapping[str, Any], now: datetime) -> Call:
     return Call(delivery, Facts(RegistrationState.model_validate(state), cause), now)
 
 
-async def told_before(session: AsyncSession, delivery: Delivery) -> SessionFacts | None:
-    """The session as this person last heard of it before this notice."""
-    query = (
-        sa.select(col(Delivery.facts)["session"])
-        .where(
-            col(Delivery.registration_id) == delivery.registration_id,
-            col(Delivery.status).in_(("sent", "done")),
-            col(Delivery.facts).is_not(None),
-            sa.tuple_(col(Delivery.epoch), col(Delivery.version))
-            < sa.tuple_(sa.literal(delivery.epoch), sa.literal(delivery.version)),
-        )
-        .order_by(col(Delivery.epoch).desc(), col(Delivery.version).desc())
-        .limit(1)
+_TOLD = sa.text(
+    f"""
+select ({TOLD_BEFORE}) as told, (
+    select u.facts -> 'previous' from delivery u
+    where u.registration_id = d.registration_id and u.cause = 'transferred' and u.status = 'superseded'
+        and (u.epoch, u.version) < (d.epoch, d.version)
+    order by u.epoch desc, u.version desc limit 1) as untold_transfer
+from delivery d where d.id = :id
+"""  # noqa: S608 - our own constant
+)
+
+
+async def facts_of(session: AsyncSession, call: Call) -> Facts:
+    """The facts of a call with what this person has heard so far, and what they haven't."""
+    row = (await session.execute(_TOLD, {"id": call.delivery.id})).one()
+    told, left = (
+        SessionFacts.model_validate(found) if found else None for found in (row.told, row.untold_transfer)
     )
-    found = (await session.execute(query)).scalar_one_or_none()
-    return SessionFacts.model_validate(found) if found else None
+    return replace(call.facts, told=told, untold_transfer=left)
 
 
 async def outcomes_of(session: AsyncSession, id_: UUID) -> Sequence[CallOutcome]:

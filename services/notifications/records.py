@@ -62,9 +62,21 @@ class Refusal:
 
 Result = Sent | Superseded | Again | Refusal
 
+TOLD_BEFORE = """
+select t.facts -> 'session' from delivery t
+where t.uid = d.uid and t.status in ('sent', 'done') and t.facts is not null
+    and (t.registration_id = d.registration_id and (t.epoch, t.version) < (d.epoch, d.version)
+        or t.registration_id <> d.registration_id and t.sequence < d.sequence)
+order by t.registration_id = d.registration_id desc, t.sent_at desc, t.epoch desc, t.version desc limit 1
+"""
+"""The session as somebody last heard of it before the delivery `d`; a UID follows who is transferred."""
+
 # The order in which one person hears of things is kept: what is older and still to be sent, or under way in
 # any process, holds back what is newer. A skipped row is one that another process claims at this moment.
-_CLAIM = sa.text("""
+# A seat that went over to another session keeps its UID there: its old registration has nothing to say any
+# more, even while the message of its end is still on its way.
+_CLAIM = sa.text(
+    f"""
 with candidate as (
     select d.id from delivery d
     where d.status = 'queued' and d.route = 'email' and d.next_attempt_at <= clock.decision_time()
@@ -77,6 +89,11 @@ with candidate as (
                     or (e.status = 'queued'
                         and (e.epoch, e.version, e.cause) < (d.epoch, d.version, d.cause)))
         )
+        and not exists (
+            select from delivery m
+            where m.uid = d.uid and m.registration_id <> d.registration_id
+                and m.cause = 'transferred' and m.sequence > d.sequence
+        )
     order by d.next_attempt_at, d.epoch, d.version
     limit :free for update of d skip locked
 )
@@ -86,11 +103,9 @@ from candidate where d.id = candidate.id
 returning d.id, d.registration_id, d.epoch, d.version, d.message_id, d.attempts, d.tried_routes, d.created_at,
     d.facts, clock.decision_time() as now,
     (select r.state from registration r where r.id = d.registration_id) as state,
-    (select t.facts -> 'session' from delivery t
-        where t.registration_id = d.registration_id and t.status in ('sent', 'done') and t.facts is not null
-            and (t.epoch, t.version) < (d.epoch, d.version)
-        order by t.epoch desc, t.version desc limit 1) as told
-""").bindparams(sa.bindparam("under_way", type_=ARRAY(sa.Uuid)), sa.bindparam("lease", type_=sa.Interval))
+    ({TOLD_BEFORE}) as told
+"""  # noqa: S608 - our own constant
+).bindparams(sa.bindparam("under_way", type_=ARRAY(sa.Uuid)), sa.bindparam("lease", type_=sa.Interval))
 
 
 async def claim(

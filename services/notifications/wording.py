@@ -14,8 +14,8 @@ from libs.web.i18n import SOURCE, Language, known_language
 from libs.web.templating import environment
 from services.notifications.changes import changes
 from services.notifications.itip import method_of
-from services.notifications.mailing import is_reminder
-from services.notifications.places import address_lines, one_line
+from services.notifications.mailing import calls_for_notice, is_reminder
+from services.notifications.places import address_lines, is_by_video, one_line
 from services.notifications.sender import Sender
 
 PACKAGE = "services.notifications"
@@ -24,11 +24,16 @@ FOLDER = Path(__file__).parent / "mails"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One notice to one person. `told`: the session as they were last told of it, if they were."""
+    """One notice to one person. `told`: the session as they were last told of it, if they were.
+
+    `untold_transfer`: the session that they left without having been told so yet; who calls them about
+    anything else must say that first.
+    """
 
     state: RegistrationState
     cause: Cause
     told: SessionFacts | None = None
+    untold_transfer: SessionFacts | None = None
 
     @property
     def language(self) -> Language:
@@ -40,6 +45,21 @@ class Facts:
         return "reminder" if is_reminder(self.cause.cause) else self.cause.cause
 
     @property
+    def spoken_folder(self) -> str:
+        """Where the words for a call are, also for a cause that only a newer version knows: its status."""
+        known = calls_for_notice(self.cause.cause)
+        return self.folder if known else _BY_STATUS.get(self.cause.status, "session_changed")
+
+    @property
+    def moved_from(self) -> SessionFacts | None:
+        """The session that the person still believes to be theirs; None if they know of this one."""
+        if self.untold_transfer is None or self.cause.cause == "transferred":
+            return None
+        if self.told is None:
+            return self.untold_transfer
+        return self.told if self.told.id != self.cause.session.id else None
+
+    @property
     def before(self) -> SessionFacts | None:
         """What the person believes so far."""
         return self.told or self.cause.previous
@@ -48,6 +68,14 @@ class Facts:
     def differences(self) -> frozenset[str]:
         """What changed since then."""
         return changes(self.before, self.cause.session) if self.before is not None else frozenset()
+
+
+_BY_STATUS = {
+    "confirmed": "confirmed",
+    "waitlisted": "waitlisted",
+    "offered": "offered",
+    "cancelled": "cancelled_by_staff",
+}
 
 
 def say(
@@ -74,14 +102,18 @@ def say(
 def _context(
     facts: Facts, sender: Sender, now: datetime, language: Language, on_paper: bool
 ) -> dict[str, object]:
-    state, cause, session = facts.state, facts.cause, facts.cause.session
+    state, cause, session, before = facts.state, facts.cause, facts.cause.session, facts.before
     here = zone(session.timezone)
+    today = now.astimezone(here).date()
     online = cause.seat_kind == "online"
+    offer_ends_at = cause.offer_expires_at.astimezone(here) if cause.offer_expires_at else None
     return {
         "name": state.name,
         "number": state.confirmation_number,
         "session": session,
-        "before": facts.before,
+        "cause": cause.cause,
+        "before": before,
+        "moved_from": facts.moved_from,
         "differences": sorted(facts.differences),
         "status": cause.status,
         "reason": cause.reason,
@@ -91,15 +123,19 @@ def _context(
         "zone": session.timezone if online else None,
         "address": address_lines(session.venue) if session.venue is not None and not online else (),
         "place": one_line(session.venue) if session.venue is not None else None,
-        "place_before": one_line(facts.before.venue) if facts.before and facts.before.venue else None,
-        "offer_ends_at": cause.offer_expires_at.astimezone(here) if cause.offer_expires_at else None,
-        "days_left": (session.starts_at.date() - now.astimezone(here).date()).days,
+        "place_before": one_line(before.venue) if before is not None and before.venue else None,
+        "online_before": before is not None and is_by_video(before),
+        "offer_ends_at": offer_ends_at,
+        "offer_ends_today": offer_ends_at is not None and offer_ends_at.date() == today,
+        "days_left": (session.starts_at.date() - today).days,
         "has_invitation": method_of(cause) == "REQUEST",
+        "takes_back": method_of(cause) == "CANCEL",
+        "invited": cause.invited,
         "channel": state.channel,
         "sender": sender,
         "phone_hours": sender.phone_hours[language],
         "postal": state.contact.postal or "",
-        "today": now.astimezone(here).date(),
+        "today": today,
         "layout": "letter.txt" if on_paper else "spoken.txt",
         "manage_url": sender.manage_url(state.id, state.generation),
     }

@@ -81,6 +81,19 @@ def moved(facts: SessionFacts, **shift: float) -> SessionFacts:
     return at_time(facts, start)
 
 
+def elsewhere(*, days: float = 30, **changes: Any) -> SessionFacts:
+    """Another session, in another place."""
+    given: dict[str, Any] = {
+        "id": UUID("5e55104e-0000-4000-8000-000000000002"),
+        "title": "La tablette, pas à pas",
+        "url": "http://testserver/seances/5e55104e-0000-4000-8000-000000000002",
+        "venue": VENUE.model_copy(
+            update={"name": "Bibliothèque Gabrielle-Roy", "street": "350, rue Saint-Joseph Est"}
+        ),
+    }
+    return session_facts(days=days, **(given | changes))
+
+
 def alternative(days: float, **changes: Any) -> Alternative:
     facts = session_facts(days=days)
     return Alternative(
@@ -137,6 +150,10 @@ class Person:
     contact: ContactDetails = field(default_factory=lambda: ContactDetails(email="aline@example.org"))
     channel: str = "web"
     causes: tuple[Cause, ...] = ()
+    uid: str = ""
+    """Their calendar entry's: their own unless they came from another session."""
+    status: str = ""
+    """Their registration's: that of the last cause unless it ended without one."""
 
     def after(self, *names: str | Cause, **changes: Any) -> "Person":
         """The same person once these causes have happened, each with the next version."""
@@ -149,6 +166,17 @@ class Person:
                 else item.model_copy(update={"version": version})
             )
         return replace(self, causes=tuple(causes))
+
+    def transferred(self, session: SessionFacts, **changes: Any) -> tuple["Person", "Person"]:
+        """(the old registration, the new one) once staff moved this person to `session`."""
+        last = self.causes[-1]
+        given: dict[str, Any] = {
+            "session": session,
+            "previous": last.session,
+            "sequence": last.sequence + 1,
+        } | changes
+        new = replace(self, id=uuid4(), causes=(cause_of("transferred", **given),), uid=self.state.uid)
+        return replace(self, status="cancelled"), new
 
     def without_causes_before(self, version: int) -> "Person":
         return replace(self, causes=tuple(c for c in self.causes if c.version >= version))
@@ -163,7 +191,7 @@ class Person:
         return RegistrationState(
             id=self.id,
             session_id=last.session.id,
-            status=last.status,
+            status=self.status or last.status,
             channel=self.channel,
             seat_kind=last.seat_kind,
             name=self.name,
@@ -171,7 +199,7 @@ class Person:
             contact=self.contact,
             confirmation_number="KMPR-4827",
             generation=1,
-            uid=f"{self.id}@{DOMAIN}",
+            uid=self.uid or f"{self.id}@{DOMAIN}",
             sequence=last.sequence,
             created_at=datetime.now(UTC),
             causes=self.causes,

@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from libs.messaging.contracts import ContactDetails
 from services.notifications.suppressions import suppress
 from tests.notifications.conftest import Office, ShiftClock
-from tests.notifications.facts import Person, cause_of, session_facts
+from tests.notifications.facts import Person, cause_of, elsewhere, session_facts
 
 
 async def test_each_cause_becomes_one_notice_by_the_persons_own_route(office: Office) -> None:
@@ -110,6 +111,43 @@ async def test_nobody_writes_again_to_an_address_that_does_not_exist(office: Off
     rows = await office.rows("select registration_id, route from delivery")
     # Without another route the address is tried again rather than the person forgotten.
     assert {row.registration_id: row.route for row in rows} == {with_phone.id: "phone", without.id: "email"}
+
+
+@pytest.mark.parametrize(
+    "contact", [ContactDetails(email="a@example.org"), ContactDetails(phone="+14185550102")]
+)
+@pytest.mark.parametrize("first", ["old", "new"])
+async def test_a_transfer_is_told_once_and_silences_the_old_registration(
+    office: Office, contact: ContactDetails, first: str
+) -> None:
+    before = Person(contact=contact).after("confirmed", "session_changed", "reminder_7d")
+    await office.hear(before)
+    old, new = before.transferred(elsewhere())
+    ended = old.message(version=before.version + 1)
+    messages = [ended, new.message()] if first == "old" else [new.message(), ended]
+    for message in [*messages, *messages]:
+        await office.inbox.handle([message])
+    assert {status for _cause, status in await office.notices(old)} == {"superseded"}
+    assert await office.notices(new) == [("transferred", "queued")]
+    rows = await office.rows("select uid, sequence from delivery where registration_id = :id", id=new.id)
+    assert [tuple(row) for row in rows] == [(before.state.uid, before.state.sequence + 1)]
+
+
+async def test_a_late_copy_of_an_old_registration_stays_silent(office: Office) -> None:
+    before = Person().after("confirmed")
+    old, new = before.transferred(elsewhere())
+    await office.inbox.handle([old.message(version=2), new.message()])
+    await office.hear(before)
+    await office.hear(old.after("reminder_1d"))
+    assert {status for _cause, status in await office.notices(old)} == {"superseded"}
+
+
+async def test_causes_that_nobody_here_knows_do_no_harm(office: Office) -> None:
+    odd = ("a_cause_of_next_year", "../../etc/passwd", "", "reminder_" + "x" * 300, "%s {{ }}")
+    for name in odd:
+        await office.hear(Person().after("confirmed", cause_of(name)))
+    rows = await office.rows("select cause, status from delivery where cause <> 'confirmed'")
+    assert [row.cause for row in rows] == ["reminder_" + "x" * 300]
 
 
 async def test_a_change_waits_by_the_decision_clock(office: Office, shift_clock: ShiftClock) -> None:

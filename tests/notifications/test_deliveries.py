@@ -12,7 +12,7 @@ from libs.messaging.contracts import ContactDetails
 from services.notifications.deliveries import Deliveries
 from services.notifications.smtp import Post, Server
 from tests.notifications.conftest import Office, ShiftClock
-from tests.notifications.facts import Person, cause_of, moved, session_facts
+from tests.notifications.facts import Person, cause_of, elsewhere, moved, session_facts
 from tests.notifications.sink import Sink
 from tests.waiting import eventually
 
@@ -286,6 +286,49 @@ async def test_moved_and_moved_back_within_the_minute_tells_nobody(
         deliveries.wake()
         await all_are(office, "sent", "superseded", "superseded")
     assert len(sink.letters) == 1
+
+
+async def test_a_transfer_sends_one_mail_that_tells_from_where(office: Office, sink: Sink) -> None:
+    person = Person().after("confirmed")
+    await office.hear(person)
+    async with sending(office, sink) as deliveries:
+        await all_are(office, "sent")
+        # Nobody was told yet that the session moved, when the person is transferred to another one.
+        last = moved(person.causes[-1].session, days=3)
+        person = person.after(cause_of("session_changed", session=last, sequence=1))
+        await office.hear(person)
+        old, new = person.transferred(elsewhere(), invited=True)
+        # The message of the old registration's end is still on its way.
+        await office.hear(new)
+        deliveries.wake()
+        await eventually(lambda: len(sink.letters) == 2)
+        await office.inbox.handle([old.message(version=3)])
+        deliveries.wake()
+        await all_are(office, "sent", "sent", "superseded")
+    letter = sink.letters[-1]
+    assert str(letter["Subject"]).startswith("Votre place a changé d’atelier")
+    text = letter.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    told = text.partition("Avant, c’était")[2].partition("Maintenant")[0]
+    assert f" {person.causes[0].session.starts_at.day} " in told
+    calendars = [part for part in letter.walk() if part.get_content_type() == "text/calendar"]
+    assert [part.get_param("method") for part in calendars] == ["REQUEST"]
+    assert person.state.uid in calendars[0].get_content().replace("\r\n ", "")
+
+
+async def test_what_waits_for_an_old_registration_waits_no_longer_once_it_was_transferred(
+    office: Office, sink: Sink
+) -> None:
+    person = Person().after("confirmed")
+    _old, new = person.transferred(elsewhere())
+    await office.hear(person)
+    await office.hear(new)
+    async with sending(office, sink) as deliveries:
+        await eventually(lambda: len(sink.letters) == 1)
+        await office.hear(Person(name="Une autre personne").after("confirmed"))
+        deliveries.wake()
+        await eventually(lambda: len(sink.letters) == 2)
+    assert await office.notices(person) == [("confirmed", "queued")]
+    assert await office.notices(new) == [("transferred", "sent")]
 
 
 async def test_a_cancellation_comes_at_once_and_instead_of_the_change(office: Office, sink: Sink) -> None:

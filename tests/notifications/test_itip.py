@@ -9,7 +9,7 @@ import pytest
 from libs.clock import zone
 from libs.messaging.contracts import Cause, ContactDetails
 from services.notifications.itip import CalendarPart, calendar_part, method_of
-from tests.notifications.facts import Person, at_time, cause_of, moved, session_facts
+from tests.notifications.facts import Person, at_time, cause_of, elsewhere, moved, session_facts
 
 
 def part_of(cause: Cause, person: Person | None = None) -> CalendarPart | None:
@@ -50,6 +50,11 @@ def event_of(cause: Cause, person: Person | None = None) -> Any:
         ("session_cancelled", {"invited": True}, "CANCEL"),
         ("cancelled_by_person", {"invited": False}, None),
         ("session_cancelled", {"invited": False}, None),
+        ("transferred", {"status": "confirmed"}, "REQUEST"),
+        ("transferred", {"status": "confirmed", "invited": True}, "REQUEST"),
+        ("transferred", {"status": "waitlisted", "invited": True}, "CANCEL"),
+        ("transferred", {"status": "waitlisted", "invited": False}, None),
+        ("a_cause_of_next_year", {"invited": True}, None),
     ],
 )
 def test_who_gets_an_invitation_and_who_gets_it_taken_back(
@@ -97,6 +102,41 @@ def test_a_move_keeps_the_uid_and_raises_the_sequence() -> None:
     assert first["UID"] == second["UID"]
     assert first["SEQUENCE"] < second["SEQUENCE"]
     assert second["DTSTART"].dt.replace(tzinfo=None) == facts.starts_at
+
+
+def test_a_transfer_moves_the_entry_to_the_other_session() -> None:
+    person = Person().after(cause_of("confirmed", sequence=3))
+    first = event_of(person.causes[-1], person)
+    _old, new = person.transferred(elsewhere(), invited=True)
+    second = event_of(new.causes[-1], new)
+    assert new.id != person.id
+    # Calendars take a change from the organizer of the first invitation alone.
+    for name in ("UID", "ORGANIZER"):
+        assert second[name] == first[name]
+    assert second["SEQUENCE"] > first["SEQUENCE"]
+    assert second["SUMMARY"] == "La tablette, pas à pas"
+    assert second["DTSTART"].dt.replace(tzinfo=None) == elsewhere().starts_at
+    assert second["LOCATION"].startswith("Bibliothèque Gabrielle-Roy")
+
+
+@pytest.mark.parametrize(
+    ("before", "location"),
+    [
+        ({}, "Bibliothèque Monique-Corriveau, 1100, route de l’Église, Québec"),
+        ({"modality": "online", "venue": None}, "En ligne, par vidéo"),
+        ({"modality": "hybrid", "online_url": "https://video.example.org/abc"}, "En ligne, par vidéo"),
+    ],
+)
+def test_a_transfer_to_the_waiting_list_takes_the_old_entry_back(
+    before: dict[str, Any], location: str
+) -> None:
+    person = Person().after(cause_of("confirmed", session=session_facts(**before)))
+    _old, new = person.transferred(elsewhere(), invited=True, status="waitlisted", position=2)
+    event = event_of(new.causes[-1], new)
+    assert (event["STATUS"], event["UID"]) == ("CANCELLED", person.state.uid)
+    assert event["SUMMARY"] == "Le courriel, pas à pas"
+    assert event["DTSTART"].dt.replace(tzinfo=None) == session_facts().starts_at
+    assert event["LOCATION"] == location
 
 
 def test_a_cancellation_says_so_in_every_way() -> None:

@@ -23,6 +23,7 @@ NEVER_MERGED = (
     "cancelled_by_person",
     "session_cancelled",
     "volunteers_asked",
+    "transferred",
 )
 ALL = (*NEVER_MERGED, "cancelled_by_staff", "offered", "session_changed", "reminder_7d", "reminder_1d")
 
@@ -138,6 +139,36 @@ def test_what_comes_after_a_waiting_change_is_not_held_back_by_it() -> None:
     # The same when both are seen for the first time.
     both = planned("session_changed", "offered")
     assert [notice.due_at for notice in both.new] == [NOW, NOW]
+
+
+def test_a_registration_that_ends_without_a_word_has_nothing_to_say_any_more() -> None:
+    waiting = causes("waitlisted", "confirmed", "session_changed", "reminder_7d", "offered")
+    past = [known(notice) for notice in mailing.plan(waiting, [], "email", NOW).new]
+    open_ones = {item.key for item in past if item.open}
+    ended = mailing.plan(waiting, past, "email", NOW, status="cancelled")
+    assert set(ended.superseded) == open_ones
+    assert ended.new == ()
+    # The same when its causes are first seen then, or late.
+    at_once = mailing.plan(waiting, [], "email", NOW, status="cancelled")
+    assert told(at_once) == []
+    assert len(at_once.new) == len(waiting)
+
+
+@pytest.mark.parametrize("end", ["cancelled_by_person", "cancelled_by_staff", "session_cancelled"])
+def test_an_end_that_is_told_leaves_the_news_before_it(end: str) -> None:
+    everything = causes("confirmed", end)
+    plan = mailing.plan(everything, [], "email", NOW, status="cancelled")
+    assert told(plan) == ["confirmed", end]
+    # Weeks later its causes have left the message, and somebody still has to call.
+    past = [known(notice, by_hand=True) for notice in plan.new]
+    assert mailing.plan([], past[1:], "phone", NOW, status="cancelled") == Plan()
+
+
+def test_a_call_about_a_transfer_is_left_out_for_another_call_but_not_for_a_mail() -> None:
+    assert told(planned("transferred", "reminder_1d", route="phone")) == ["reminder_1d"]
+    call = mailing.plan(causes("transferred"), [], "phone", NOW).new[0]
+    plan = mailing.plan(causes("transferred", "reminder_1d"), [known(call)], "email", NOW)
+    assert plan.superseded == ()
 
 
 def test_what_was_sent_is_never_overtaken() -> None:

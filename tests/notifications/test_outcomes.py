@@ -1,5 +1,7 @@
 """What a call or a letter leads to."""
 
+from datetime import timedelta
+
 from libs.messaging.contracts import ContactDetails
 from services.notifications.outcomes import after, outcomes_for
 
@@ -15,6 +17,14 @@ def test_a_silent_telephone_rings_again_later() -> None:
     again = after("no_answer", route="phone", tried=(), contact=COUPLE)
     assert (again.status, again.route) == ("queued", "phone")
     assert again.wait.total_seconds() > 0
+
+
+def test_a_silent_telephone_rings_again_before_it_is_too_late() -> None:
+    def wait(left: timedelta | None) -> timedelta:
+        return after("no_answer", route="phone", tried=(), contact=COUPLE, left=left).wait
+
+    assert wait(timedelta(minutes=14)) == timedelta(minutes=7)
+    assert wait(timedelta(days=3)) == wait(None) == wait(timedelta(minutes=-1)) == timedelta(hours=2)
 
 
 def test_a_wrong_number_leads_to_the_next_route_and_at_last_to_the_unreached() -> None:

@@ -1,16 +1,19 @@
 """The call list, as the team uses it."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
+from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
-from libs.messaging.contracts import ContactDetails
+from libs.clock import zone
+from libs.messaging.contracts import Cause, ContactDetails
 from services.notifications.housekeeping import Housekeeping
 from tests.notifications.conftest import Office, ShiftClock
-from tests.notifications.facts import Person, alternative, cause_of, session_facts
+from tests.notifications.facts import Person, alternative, at_time, cause_of, elsewhere, session_facts
 from tests.notifications.test_wording import CAUSES, VARIANTS
 
 PHONE = ContactDetails(phone="+14185550102")
@@ -34,6 +37,11 @@ def text_of(page: httpx.Response) -> str:
     return unescape(re.sub(r"<[^>]+>", " ", page.text)).replace("\u00a0", " ")
 
 
+def names_in(page: httpx.Response) -> list[str]:
+    """The people of a list of calls, in its order."""
+    return re.findall(r'<th scope="row"><a href="/guichet/appels/[^"]+">([^<]+)</a>', page.text)
+
+
 async def test_the_list_is_for_the_team_alone(client: httpx.AsyncClient) -> None:
     del client.headers["Authorization"]
     page = await client.get("/guichet/appels")
@@ -47,9 +55,110 @@ async def test_the_most_urgent_stands_first(client: httpx.AsyncClient, office: O
     await hear_one(office, "offered", name="Offre")
     page = await client.get("/guichet/appels")
     assert page.headers["cache-control"] == "no-store"
-    found = re.findall(r'<th scope="row"><a href="/guichet/appels/[^"]+">([^<]+)</a>', page.text)
-    assert found == ["Offre", "Bientôt", "Plus tard"]
+    assert names_in(page) == ["Offre", "Bientôt", "Plus tard"]
     assert 'href="tel:+1-418-555-0102"' in page.text or 'href="tel:+14185550102"' in page.text
+
+
+def offer(minutes: float, **changes: object) -> Cause:
+    """An offer that ends in `minutes`, of a session later today unless told otherwise."""
+    now = datetime.now(UTC)
+    session = at_time(session_facts(), (now + timedelta(hours=5)).astimezone(zone("America/Toronto")))
+    given: dict[str, Any] = {"session": session, "offer_expires_at": now + timedelta(minutes=minutes)}
+    return cause_of("offered", **(given | changes))
+
+
+PASS_ON = "Pas de réponse : proposer la place à la personne suivante"
+
+
+async def test_an_offer_of_minutes_stands_before_everything_and_can_be_passed_on(
+    client: httpx.AsyncClient, office: Office, shift_clock: ShiftClock
+) -> None:
+    now = datetime.now(UTC)
+    begun = at_time(session_facts(), (now - timedelta(minutes=5)).astimezone(zone("America/Toronto")))
+    starting = at_time(session_facts(), (now + timedelta(minutes=5)).astimezone(zone("America/Toronto")))
+    await hear_one(office, cause_of("confirmed", session=begun), name="Trop tard")
+    await hear_one(office, cause_of("confirmed", session=starting), name="Commence")
+    short = await hear_one(office, offer(15), name="Pressée")
+    long = await hear_one(office, offer(15 * 60, session=session_facts(days=9)), name="Demain")
+    page = await client.get("/guichet/appels")
+    assert names_in(page) == ["Pressée", "Commence", "Demain", "Trop tard"]
+    row = text_of(page).partition("Pressée")[2].partition("Commence")[0]
+    assert "Pressant" in row
+    assert PASS_ON in row
+    assert text_of(page).count(PASS_ON) == 1
+    (found,) = await office.rows(
+        "select registration_id from delivery where id = :id", id=short.split("/")[-1]
+    )
+    assert f'href="/guichet/inscriptions/{found.registration_id}"' in page.text
+    detail = text_of(await client.get(short))
+    assert PASS_ON in detail
+    assert "Appelez maintenant" in detail
+    assert "avant la fin de l’offre" in detail
+    assert PASS_ON not in text_of(await client.get(long))
+    # One call without an answer: the next try comes while it is still of use.
+    await client.post(f"{short}/resultat", data={"outcome": "no_answer", "initials": "MB", "number": "1"})
+    assert "Pressée" in text_of(await client.get("/guichet/appels?state=later"))
+    assert PASS_ON in text_of(await client.get("/guichet/appels?state=later"))
+    await shift_clock(timedelta(minutes=8))
+    assert names_in(await client.get("/guichet/appels"))[0] == "Pressée"
+    # The offer is over.
+    await shift_clock(timedelta(minutes=8))
+    assert PASS_ON not in text_of(await client.get(short))
+
+
+async def test_a_pressing_list_goes_on_over_the_page(client: httpx.AsyncClient, office: Office) -> None:
+    people = [Person(name=f"P{n}", contact=PHONE).after(offer(10 + n * 1.5)) for n in range(60)]
+    await office.hear(*people)
+    page = await client.get("/guichet/appels")
+    following = re.search(r'rel="next" href="([^"]+)"', page.text)
+    assert following is not None
+    rest = await client.get(f"/guichet/appels{unescape(following[1])}")
+    assert names_in(page) + names_in(rest) == [f"P{n}" for n in range(60)]
+
+
+async def test_the_end_of_an_offer_of_today_is_said_by_the_clock(
+    client: httpx.AsyncClient, office: Office
+) -> None:
+    here = zone("America/Toronto")
+    now = datetime.now(UTC).astimezone(here)
+    tonight = now.replace(hour=23, minute=59, second=59)
+    await hear_one(office, offer(0, offer_expires_at=tonight))
+    assert "Aujourd’hui, avant 23 h 59" in text_of(await client.get("/guichet/appels"))
+
+
+async def test_a_call_about_anything_else_says_first_that_somebody_was_transferred(
+    client: httpx.AsyncClient, office: Office
+) -> None:
+    person = Person(contact=PHONE).after("confirmed")
+    await office.hear(person)
+    call = await call_of(office, person)
+    await client.post(f"{call}/resultat", data={"outcome": "reached", "initials": "MB", "number": "1"})
+    old, new = person.transferred(elsewhere())
+    new = new.after(cause_of("reminder_1d", session=elsewhere(), sequence=1))
+    await office.hear(new)
+    await office.inbox.handle([old.message(version=2)])
+    page = text_of(await client.get(await call_of(office, new)))
+    assert page.index("Nous vous avons changé d’atelier.") < page.index("Je vous rappelle votre atelier")
+    assert "Avant, c’était l’atelier « Le courriel, pas à pas »" in page
+    assert "Rappeler l’atelier" in text_of(await client.get("/guichet/appels"))
+    assert names_in(await client.get("/guichet/appels")) == ["Aline Tremblay"]
+
+
+@pytest.mark.parametrize("status", ["confirmed", "waitlisted", "offered", "cancelled", "of_next_year"])
+async def test_a_call_of_a_newer_version_has_a_page_too(
+    client: httpx.AsyncClient, office: Office, status: str
+) -> None:
+    """After a newer version was taken back, its notices are still there."""
+    name = "cancelled_by_staff" if status == "cancelled" else "confirmed"
+    address = await hear_one(office, cause_of(name, status=status))
+    async with office.database.transaction() as session:
+        await session.execute(
+            sa.text("update delivery set cause = 'x', facts = jsonb_set(facts, '{cause}', '\"x\"')")
+        )
+    assert "Donner des nouvelles de l’inscription" in (await client.get("/guichet/appels")).text
+    page = await client.get(address)
+    assert page.status_code == 200
+    assert "Le courriel, pas à pas" in text_of(page)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -1,6 +1,7 @@
 """Every notice in both languages, with as much and as little to say as there can be."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,7 @@ from libs.settings import Settings
 from services.notifications import wording
 from services.notifications.sender import Sender
 from services.notifications.wording import Facts, say
-from tests.notifications.facts import Person, alternative, cause_of, moved, session_facts
+from tests.notifications.facts import Person, alternative, cause_of, elsewhere, moved, session_facts
 
 NOW = datetime.now(UTC)
 CAUSES = (
@@ -27,6 +28,7 @@ CAUSES = (
     "session_changed",
     "session_cancelled",
     "volunteers_asked",
+    "transferred",
     "reminder_7d",
     "reminder_1d",
 )
@@ -66,11 +68,16 @@ def online(name: str) -> Cause:
     return maximal(name, seat_kind="online", session=facts)
 
 
+def waiting(name: str) -> Cause:
+    """Everything, for who has no seat."""
+    return maximal(name, status="waitlisted")
+
+
 def facts_of(cause: Cause, language: str = "fr", **person: Any) -> Facts:
     return Facts(Person(language=language, causes=(cause,), **person).state, cause)
 
 
-VARIANTS = {"minimal": minimal, "maximal": maximal, "online": online}
+VARIANTS = {"minimal": minimal, "maximal": maximal, "online": online, "waiting": waiting}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -96,9 +103,10 @@ def test_every_notice_can_be_said(name: str, language: str, variant: str, sender
     assert ("Bonjour" if language == "fr" else "Hello") in text.splitlines()[0]
 
 
+@pytest.mark.parametrize("variant", ["maximal", "waiting"])
 @pytest.mark.parametrize("name", CAUSES)
-def test_the_html_says_the_same_words_as_the_text(name: str, sender: Sender) -> None:
-    facts = facts_of(maximal(name))
+def test_the_html_says_the_same_words_as_the_text(name: str, variant: str, sender: Sender) -> None:
+    facts = facts_of(VARIANTS[variant](name))
     html = words_of(visible(say(f"{facts.folder}/body.html", facts, sender, NOW)))
     text = words_of(say(f"{facts.folder}/body.txt", facts, sender, NOW))
     addresses = {word for word in text if word.startswith("http")}
@@ -193,6 +201,88 @@ def test_the_room_link_is_only_in_the_mail_of_who_has_the_seat(sender: Sender) -
 def test_the_zone_is_said_online_only(sender: Sender) -> None:
     assert "heure de l" in say("confirmed/body.txt", facts_of(online("confirmed")), sender, NOW)
     assert "heure de l" not in say("confirmed/body.txt", facts_of(maximal("confirmed")), sender, NOW)
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "subject"),
+    [
+        ("fr", "Répondez avant 14 h 15 aujourd’hui.", "Une place pour vous, répondez avant 14 h 15 :"),
+        ("en", "Answer before 2:15 p.m. today.", "A seat for you, answer before 2:15 p.m.:"),
+    ],
+)
+def test_an_offer_that_ends_today_is_answered_by_the_clock(
+    language: str, first: str, subject: str, sender: Sender
+) -> None:
+    now = datetime(2027, 1, 20, 19, tzinfo=UTC)
+    facts = facts_of(cause_of("offered", offer_expires_at=now + timedelta(minutes=15)), language)
+    for template in ("offered/body.txt", "offered/body.html"):
+        assert first in say(template, facts, sender, now).replace("\u00a0", " ")
+    assert say("offered/subject.txt", facts, sender, now).replace("\u00a0", " ").startswith(subject)
+    spoken = say("offered/words.txt", facts, sender, now).replace("\u00a0", " ")
+    assert ("14 h 15 aujourd’hui." if language == "fr" else "2:15 p.m. today.") in spoken
+    # Midnight lies between now and the end: the day is said.
+    late = facts_of(cause_of("offered", offer_expires_at=datetime(2027, 1, 21, 5, 5, tzinfo=UTC)))
+    assert "jeudi 21 janvier 2027, à 0 h 05." in say("offered/body.txt", late, sender, now).replace(
+        "\u00a0", " "
+    )
+
+
+def transfer(status: str, **changes: Any) -> Facts:
+    given: dict[str, Any] = {"status": status, "session": elsewhere(), "previous": session_facts()}
+    return facts_of(cause_of("transferred", **(given | changes)))
+
+
+def test_a_transfer_says_what_was_and_what_is(sender: Sender) -> None:
+    text = say("transferred/body.txt", transfer("confirmed", invited=True), sender, NOW)
+    assert "Votre place a changé d’atelier." in text.splitlines()[0]
+    before, _now, after = text.partition("Maintenant, vous avez une place à cet atelier\u00a0:")
+    assert "Le courriel, pas à pas" in before
+    assert "Bibliothèque Monique-Corriveau" in before
+    assert "La tablette, pas à pas" in after
+    assert "350, rue Saint-Joseph Est" in after
+    assert "Annulez sur votre page, ou appelez-nous." in after
+    assert "Il remplace l’ancien." in after
+    assert "Il remplace l’ancien." not in say("transferred/body.txt", transfer("confirmed"), sender, NOW)
+
+
+def test_a_transfer_to_a_full_session_says_the_place_in_line(sender: Sender) -> None:
+    text = say("transferred/body.txt", transfer("waitlisted", position=3), sender, NOW)
+    assert "Vous êtes en attente d’une place." in text.splitlines()[0]
+    assert "2 personnes attendent avant vous" in text.replace("\u00a0", " ")
+    assert "ne venez pas" in text
+    assert "fichier" not in text
+    taken_back = say("transferred/body.txt", transfer("waitlisted", invited=True), sender, NOW)
+    assert "il retire l’ancien atelier de votre calendrier" in taken_back
+
+
+def test_a_transfer_does_not_tell_why(sender: Sender) -> None:
+    facts = transfer("confirmed", reason="Se dispute avec son voisin.")
+    for template in ("body.txt", "body.html", "words.txt"):
+        assert "voisin" not in say(f"transferred/{template}", facts, sender, NOW)
+
+
+def test_a_transfer_from_an_online_session_gives_its_zone_and_no_link(sender: Sender) -> None:
+    link = "https://video.example.org/abc"
+    online = session_facts(modality="online", venue=None, online_url=link, timezone="America/Halifax")
+    text = say("transferred/body.txt", transfer("confirmed", previous=online), sender, NOW)
+    assert "heure de l’Atlantique" in text
+    assert link not in text
+
+
+def test_who_was_never_told_of_a_transfer_hears_it_first(sender: Sender) -> None:
+    facts = transfer("confirmed")
+    changed = facts_of(cause_of("session_cancelled", session=elsewhere()))
+    untold = replace(changed, untold_transfer=facts.cause.previous)
+    for on_paper in (False, True):
+        words = say("session_cancelled/words.txt", untold, sender, NOW, on_paper=on_paper)
+        assert words.index("Nous vous avons changé d’atelier.") < words.index("Votre atelier est annulé.")
+        assert "Le courriel, pas à pas" in words
+    # Who has heard of the new session since then knows.
+    knows = replace(untold, told=elsewhere())
+    assert "changé d’atelier" not in say("session_cancelled/words.txt", knows, sender, NOW)
+    # What they heard of last counts, not what the session they left was changed to.
+    older = replace(untold, told=session_facts(title="L’ancien titre"))
+    assert "L’ancien titre" in say("session_cancelled/words.txt", older, sender, NOW)
 
 
 def test_an_offer_is_answered_by_the_clock_of_the_place(sender: Sender) -> None:
