@@ -7,9 +7,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.web.app import overall_health, overall_metrics
+from libs.web.incoming import Incoming
 from libs.web.security import SecurityHeaders
 
 CATCHER = "boite-envoi"
@@ -36,12 +37,10 @@ _PLACES = {
 
 def service_at(path: str) -> str:
     """The name of whoever answers `path`."""
-    place = path.rstrip("/")
-    while place:
-        if place in _PLACES:
-            return _PLACES[place]
-        place = place.rpartition("/")[0]
-    return "events"
+    # Asked for every request: no place is longer than two segments.
+    segments = path.split("/", 3)[1:3]
+    two, one = "/".join(("", *segments)), "/".join(("", *segments[:1]))
+    return _PLACES.get(two) or _PLACES.get(one, "events")
 
 
 class Dispatch:
@@ -66,5 +65,16 @@ def _operations(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
     async def metrics(_request: Request) -> Response:
         return await overall_metrics(apps)
 
-    routes = [Route("/health", health), Route("/metrics", metrics)]
-    return SecurityHeaders(Starlette(routes=routes), https=https)
+    app = Starlette(routes=[Route("/health", health), Route("/metrics", metrics)])
+    security = SecurityHeaders(https=https)
+
+    async def operations(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = list(message["headers"])
+                security.add_to(message["headers"], Incoming(scope))
+            await send(message)
+
+        await app(scope, receive, send_with_headers)
+
+    return operations

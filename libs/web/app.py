@@ -1,18 +1,18 @@
 """One service as a web application: its routers, loops, health and the shell around every request."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from libs.database import Database
 from libs.messaging.bus import Bus
@@ -20,17 +20,13 @@ from libs.settings import Settings
 from libs.web import metrics, problems
 from libs.web.assets import HashedStaticFiles
 from libs.web.auth import auth_router
-from libs.web.csrf import CrossSiteCheck
+from libs.web.direct_routes import DirectRoutes, plain_routes
 from libs.web.health import Health
-from libs.web.i18n import COOKIE, known_language
-from libs.web.logs import RequestLog
-from libs.web.loops import Crash, Loop, Loops, exit_loudly, is_expected
+from libs.web.loops import Crash, Loop, Loops, exit_loudly
 from libs.web.openapi import add_docs
-from libs.web.security import BodyLimit, SecurityHeaders
+from libs.web.shell import Shell
 
 __all__ = ["Loop", "Reading", "Service", "Transaction", "create_app", "service_of"]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,8 @@ def create_app(
         async with running.running():
             yield
 
-    app = FastAPI(
+    app = Application(
+        direct_routes=[route for router in routers for route in plain_routes(router)],
         title=f"Tournée – {service.name}",
         version="1",
         lifespan=lifespan,
@@ -78,6 +75,8 @@ def create_app(
         redoc_url=None,
         # Starlette builds that redirect from the Host header.
         redirect_slashes=False,
+        # Asking for a tracer on each request costs as much as a route; /metrics and the log are ours.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
     app.state.package = package
@@ -89,8 +88,27 @@ def create_app(
         app.include_router(router)
     add_docs(app, service.name)
     app.mount("/static", HashedStaticFiles(), name="static")
-    _wrap(app, service)
     return app
+
+
+class Application(FastAPI):
+    """FastAPI inside our shell, and beside it the routes that need nothing of FastAPI's."""
+
+    def __init__(self, *, direct_routes: Sequence[Route], **options: Any) -> None:
+        super().__init__(**options)
+        self._direct_routes = direct_routes
+
+    def build_middleware_stack(self) -> ASGIApp:
+        framework = super().build_middleware_stack()
+        # Its outermost layer would answer what nobody foresaw in plain text; the shell does it in our shape.
+        assert isinstance(framework, ServerErrorMiddleware)
+        service: Service = self.state.service
+        return Shell(
+            DirectRoutes(self._direct_routes, otherwise=framework.app),
+            service=service.name,
+            base_url=service.settings.base_url,
+            metrics=self.state.metrics,
+        )
 
 
 def service_of(request: Request) -> Service:
@@ -149,110 +167,3 @@ async def overall_metrics(apps: Sequence[FastAPI]) -> Response:
         app.state.metrics.set_health(await app.state.health())
     page = metrics.exposition([app.state.metrics.registry for app in apps])
     return Response(page, headers={"Content-Type": metrics.CONTENT_TYPE, "Cache-Control": "no-store"})
-
-
-def _wrap(app: FastAPI, service: Service) -> None:
-    """The shell around every request; the last one added is the outermost."""
-    base_url = service.settings.base_url
-    app.add_middleware(CrossSiteCheck, base_url=base_url)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(LastResort)
-    app.add_middleware(LanguageCookie, https=base_url.startswith("https:"))
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(SecurityHeaders, https=base_url.startswith("https:"))
-    app.add_middleware(RequestLog, service=service.name, metrics=app.state.metrics)
-
-
-class LastResort:
-    """Whatever was raised and not answered yet becomes a problem: away is 503, unexpected is 500."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watch)
-        except ClientDisconnect:
-            log.info("The client went away before its request was read")
-        except Exception as error:
-            problem = _as_problem(error)
-            if problem.status >= 500:
-                _report(error, problem)
-            if started:
-                raise
-            response = problems.problem_response(Request(scope, receive), problem)
-            await response(scope, receive, send)
-
-
-def _as_problem(error: Exception) -> problems.Problem:
-    if isinstance(error, problems.Problem):
-        return error
-    if isinstance(error, HTTPException):
-        return problems.of_status(error.status_code)
-    return problems.Unavailable() if is_expected(error) else problems.Internal()
-
-
-def _report(error: Exception, problem: problems.Problem) -> None:
-    if isinstance(problem, problems.Unavailable):
-        log.warning("Unavailable", extra={"data": {"why": type(error).__name__}})
-    else:
-        log.error("A request failed", exc_info=error)
-
-
-class LanguageCookie:
-    """`?lang=` on any page is remembered, so that the links on it keep working as they are."""
-
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
-        self.app = app
-        self.https = https
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        language = (
-            known_language(Request(scope).query_params.get("lang")) if scope["type"] == "http" else None
-        )
-        if language is None or scope["path"].startswith("/api/"):
-            await self.app(scope, receive, send)
-            return
-
-        async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], self._cookie(language)]}
-            await send(message)
-
-        await self.app(scope, receive, send_with_cookie)
-
-    def _cookie(self, language: str) -> tuple[bytes, bytes]:
-        secure = "; Secure" if self.https else ""
-        year = 365 * 24 * 3600
-        value = f"{COOKIE}={language}; Path=/; Max-Age={year}; HttpOnly; SameSite=Lax{secure}"
-        return b"set-cookie", value.encode()
-
-
-class HeadAsGet:
-    """HEAD is GET without the body (RFC 9110, 9.3.2), for every route."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_without_body(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
-
-        scope["method"] = "GET"
-        await self.app(scope, receive, send_without_body)

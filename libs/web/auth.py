@@ -43,7 +43,12 @@ def staff_of(request: Request) -> StaffMember | None:
 
 def bearer_of(request: Request) -> str | None:
     """The token of `Authorization: Bearer …` (RFC 6750, 2.1), staff's or a person's own."""
-    scheme, _sep, token = request.headers.get("authorization", "").partition(" ")
+    return bearer_in(request.headers.get("authorization", ""))
+
+
+def bearer_in(authorization: str) -> str | None:
+    """The token in the value of an `Authorization` header."""
+    scheme, _sep, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 

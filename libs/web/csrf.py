@@ -2,13 +2,10 @@
 
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from libs.web.auth import COOKIE, bearer_of
+from libs.web.auth import COOKIE, bearer_in
+from libs.web.incoming import Incoming
 from libs.web.problems import CrossSite
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 ONE_CLICK = "/desabonnement"
 """RFC 8058 unsubscribe: the mail provider posts it, from anywhere, with a token in the address."""
 
@@ -16,31 +13,29 @@ ONE_CLICK = "/desabonnement"
 class CrossSiteCheck:
     """Raises `CrossSite` for an unsafe request that doesn't come from our own pages."""
 
-    def __init__(self, app: ASGIApp, *, base_url: str) -> None:
-        self.app = app
+    def __init__(self, *, base_url: str) -> None:
         self.own_host = urlsplit(base_url).netloc.lower()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._allowed(Request(scope)):
+    def check(self, incoming: Incoming) -> None:
+        if not (incoming.is_safe or self._allowed(incoming)):
             raise CrossSite
-        await self.app(scope, receive, send)
 
-    def _allowed(self, request: Request) -> bool:
-        path = request.url.path
-        if request.method in SAFE_METHODS or path == ONE_CLICK or path.startswith(ONE_CLICK + "/"):
+    def _allowed(self, incoming: Incoming) -> bool:
+        path = incoming.path
+        if path == ONE_CLICK or path.startswith(ONE_CLICK + "/"):
             return True
         # A form can't set this header, so a browser was not tricked into it.
-        if bearer_of(request) is not None:
+        if bearer_in(incoming.text(b"authorization") or "") is not None:
             return True
-        site = request.headers.get("sec-fetch-site")
+        site = incoming.text(b"sec-fetch-site")
         if site is not None and site in {"same-origin", "none"}:
             return True
-        origin = request.headers.get("origin")
+        origin = incoming.text(b"origin")
         if origin is not None:
-            return self._is_ours(origin, request)
+            return self._is_ours(origin, incoming)
         # Neither header: an old browser or a script. Without a session there is nothing to abuse.
-        return site is None and COOKIE not in request.cookies
+        return site is None and not incoming.has_cookie(COOKIE)
 
-    def _is_ours(self, origin: str, request: Request) -> bool:
+    def _is_ours(self, origin: str, incoming: Incoming) -> bool:
         host = urlsplit(origin).netloc.lower()
-        return bool(host) and host in {self.own_host, request.headers.get("host", "").lower()}
+        return bool(host) and host in {self.own_host, (incoming.text(b"host") or "").lower()}

@@ -132,7 +132,7 @@ def language_of(request: "Request") -> Language:
     kept = known_language(request.cookies.get(COOKIE))
     if kept is not None:
         return kept
-    if request.url.path.startswith("/api/"):
+    if request.scope["path"].startswith("/api/"):
         return _preferred(request.headers.get("accept-language", ""))
     return SOURCE
 
@@ -142,6 +142,7 @@ def known_language(value: str | None) -> Language | None:
     return next((language for language in LANGUAGES if language == value), None)
 
 
+@lru_cache(maxsize=256)
 def _preferred(header: str) -> Language:
     """The best of LANGUAGES by an `Accept-Language` header (RFC 9110, 12.5.4)."""
     best, best_quality = SOURCE, 0.0

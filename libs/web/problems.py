@@ -29,6 +29,7 @@ from urllib.parse import quote
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -202,35 +203,49 @@ def of_status(status: int) -> Problem:
 
 def install(app: FastAPI) -> None:
     """Every refusal that a route or the framework raises takes the one shape."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_invalid_input)
+    for kind in (Problem, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _on_refusal)
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(request, error)
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    response = refusal(request, error)
+    assert response is not None
+    return response
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    path = request.url.path
+def refusal(request: Request, error: Exception) -> Response | None:
+    """The answer to what was raised on purpose, by a route or the framework; None for anything else."""
+    if isinstance(error, Problem):
+        return problem_response(request, error)
+    if isinstance(error, HTTPException):
+        return _http_refusal(request, error)
+    if isinstance(error, RequestValidationError):
+        found = error.errors()
+        # A path that can't name anything is a page that doesn't exist, not an answer to correct.
+        if found and all(item["loc"][:1] == ("path",) for item in found):
+            return problem_response(request, NotFound())
+        return problem_response(request, Malformed(errors=field_errors(found)))
+    return None
+
+
+def _http_refusal(request: Request, error: HTTPException) -> Response:
+    path = request.scope["path"]
     if error.status_code == 404 and path.endswith("/") and path != "/" and request.method == "GET":
         return RedirectResponse(
-            "/" + path.strip("/") + (f"?{request.url.query}" if request.url.query else ""), 308
+            "/" + request.url.path.strip("/") + (f"?{request.url.query}" if request.url.query else ""), 308
         )
     problem = of_status(error.status_code)
     problem.headers.update(error.headers or {})
     return problem_response(request, problem)
 
 
-async def _on_invalid_input(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    # A path that can't name anything is a page that doesn't exist, not an answer to correct.
-    if found and all(item["loc"][:1] == ("path",) for item in found):
-        return problem_response(request, NotFound())
-    return problem_response(request, Malformed(errors=field_errors(found)))
+def malformed(error: ValidationError, prefix: str = "body") -> Malformed:
+    """What FastAPI would have answered, for a route that validates by itself.
+
+    `prefix` is where the input stood (`body`, `query`, …). Raise the result from the route.
+    """
+    found = error.errors(include_url=False, include_input=False)
+    return Malformed(errors=field_errors([{**item, "loc": (prefix, *item["loc"])} for item in found]))
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
@@ -248,7 +263,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
 
 def wants_page(request: Request) -> bool:
     """Whether a person is asking: machines have `/api/…`, or ask for JSON and not for HTML."""
-    path = request.url.path
+    path: str = request.scope["path"]
     if path.startswith(("/api/", "/health", "/metrics")) or path.endswith(".json"):
         return False
     accept = request.headers.get("accept", "")

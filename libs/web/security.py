@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive
 
 from libs.web.auth import COOKIE
+from libs.web.incoming import Incoming
+
+RawHeader = tuple[bytes, bytes]
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -32,6 +34,9 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 HSTS = "max-age=31536000"
+NO_STORE = (b"cache-control", b"no-store")
+NO_CACHE = (b"cache-control", b"no-cache")
+VARY = (b"vary", b"Cookie")
 PRIVATE = (
     "/coordination", "/guichet", "/national", "/boite-envoi", "/connexion", "/deconnexion",
     "/inscription", "/mon-inscription", "/abonnement", "/desabonnement",
@@ -43,51 +48,54 @@ MAX_BODY = 256 * 1024
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer; `no-store` where nobody else at this computer may look."""
+    """The headers of every answer; `no-store` where nobody else at this computer may look."""
 
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
-        self.app = app
-        self.headers = dict(HEADERS) | ({"Strict-Transport-Security": HSTS} if https else {})
+    def __init__(self, *, https: bool) -> None:
+        always = dict(HEADERS) | ({"Strict-Transport-Security": HSTS} if https else {})
+        self.always = tuple((name.lower().encode(), value.encode()) for name, value in always.items())
+        self.names = frozenset(name for name, _value in self.always)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        private = _is_private(HTTPConnection(scope))
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
-                    headers.setdefault(name, value)
-                if "cache-control" not in headers:
-                    # Pages differ by language and by who is signed in, so caches ask again each time.
-                    headers["Cache-Control"] = "no-store" if private else "no-cache"
-                    headers.add_vary_header("Cookie")
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
+    def add_to(self, headers: list[RawHeader], incoming: Incoming) -> None:
+        """Add to the headers of an answer what it hasn't said itself."""
+        said = {name for name, _value in headers}
+        if self.names.isdisjoint(said):
+            headers += self.always
+        else:
+            headers += [header for header in self.always if header[0] not in said]
+        if b"cache-control" not in said:
+            # Pages differ by language and by who is signed in, so caches ask again each time.
+            headers.append(NO_STORE if is_private(incoming) else NO_CACHE)
+            if b"vary" in said:
+                MutableHeaders(raw=headers).add_vary_header("Cookie")
+            else:
+                headers.append(VARY)
 
 
-def _is_private(request: HTTPConnection) -> bool:
-    known = COOKIE in request.cookies or "authorization" in request.headers
-    return known or request.url.path.startswith(PRIVATE)
+def is_private(incoming: Incoming) -> bool:
+    """Whether an answer is for one person only: it shows what that person typed or may see."""
+    if b"authorization" in incoming.headers or incoming.path.startswith(PRIVATE):
+        return True
+    return incoming.has_cookie(COOKIE)
 
 
 class BodyLimit:
     """Refuses a body beyond `limit` bytes: by its announced length before reading, else while reading."""
 
-    def __init__(self, app: ASGIApp, *, limit: int = MAX_BODY) -> None:
-        self.app = app
+    def __init__(self, *, limit: int = MAX_BODY) -> None:
         self.limit = limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdecimal() or int(announced[:20]) > self.limit:
+    def guarded(self, incoming: Incoming, receive: Receive) -> Receive:
+        """`receive`, counted where that is needed; raises 413 for a length beyond the limit."""
+        announced = incoming.headers.get(b"content-length")
+        if announced is not None and not (announced.isdigit() and int(announced[:20]) <= self.limit):
             raise HTTPException(413)
+        # The server reads no further than the announced length; only a body in chunks has none.
+        # (A safe request without either header has no body: RFC 9112, 6.3.)
+        if b"transfer-encoding" not in incoming.headers and (announced is not None or incoming.is_safe):
+            return receive
+        return self._counted(receive)
+
+    def _counted(self, receive: Receive) -> Receive:
         received = 0
 
         async def receive_some() -> Message:
@@ -99,4 +107,4 @@ class BodyLimit:
                 raise HTTPException(413)
             return message
 
-        await self.app(scope, receive_some, send)
+        return receive_some

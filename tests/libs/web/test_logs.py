@@ -4,12 +4,15 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from fastapi import APIRouter
 
 from libs.web import logs
-from libs.web.logs import masked, without_values
+from libs.web.incoming import Incoming
+from libs.web.logs import RequestLog, masked, without_values
+from libs.web.metrics import Metrics
 from tests.libs.web.conftest import AppFactory, client_of
 
 
@@ -52,6 +55,36 @@ async def test_a_request_is_one_line_with_its_route_and_without_its_secrets(
     assert second["path"] == "/mon-inscription/***"
     assert "s3cret" not in lines.getvalue()
     assert "Aline" not in lines.getvalue()
+
+
+async def test_the_line_of_a_request_has_the_shape_of_every_line(
+    make_app: AppFactory, lines: io.StringIO
+) -> None:
+    async with client_of(make_app()) as client:
+        await client.get("/nothing")
+    logs.access.info("request", extra={"data": {}})
+    written, formatted = parsed(lines)
+    assert list(written)[:4] == list(formatted)[:4] == ["time", "level", "logger", "message"]
+    for name in ("level", "logger", "message"):
+        assert written[name] == formatted[name]
+    for line in (written, formatted):
+        moment = datetime.fromisoformat(str(line["time"]))
+        assert moment.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("path", ["/é", "/\udcff", "/a\x00b"])
+def test_a_line_can_hold_any_path(lines: io.StringIO, path: str) -> None:
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    RequestLog(service="events", metrics=Metrics("events")).answered(Incoming(scope), 404, 0.0123)
+    (line,) = parsed(lines)
+    assert str(line["path"]).startswith("/")
+    assert line["ms"] == 12.3
+
+
+def test_a_process_that_only_warns_writes_no_lines_for_requests(lines: io.StringIO) -> None:
+    logs.configure(lines, level=logging.WARNING)
+    logs.write_access_line("events", "GET", ("route", "/"), 200, 0.1)
+    assert lines.getvalue() == ""
 
 
 @pytest.mark.parametrize("given", ["short", "with space in it", 'quote"quote', "x" * 65, "é" * 10])
