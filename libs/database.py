@@ -1,9 +1,11 @@
 """A service's own database: its engine, its transactions and the one commit."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
 import asyncpg
@@ -20,6 +22,24 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 """Constraint names that migrations can rely on; every service's metadata uses them."""
+
+
+Plain: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+"""A connection in a plain transaction."""
+
+_PLAIN_CONNECTIONS = 4
+_PATIENCE_SECONDS = 10.0
+_PLANNED_FOR_GROWTH = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "lock_timeout": "500ms",
+}
+
+
+async def _leave_as_it_is(_connection: object) -> None:
+    """A plain transaction leaves nothing on its connection that would have to be cleaned up."""
 
 
 def service_metadata() -> MetaData:
@@ -44,6 +64,9 @@ class Database:
             connect_args={"server_settings": {"application_name": application_name}},
         )
         self.on_commit: list[Callable[[], None]] = []
+        self._plain: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+        self._application_name = application_name
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -54,6 +77,35 @@ class Database:
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
             yield session
             await session.commit()
+        self.announced()
+
+    @asynccontextmanager
+    async def plain_transaction(self, *, patient: bool = False) -> AsyncIterator["Plain"]:
+        """`transaction` in plain SQL, for a path that many requests share; call `announced` afterwards.
+
+        Its statements are planned for tables that have grown: by index, whatever their size was when the
+        plan was made. A lock that isn't had within half a second ends it, five if `patient`.
+        """
+        async with (await self._plain_pool()).acquire() as connection, connection.transaction():
+            if patient:
+                await connection.execute("set local lock_timeout = '5s'")
+            yield connection
+
+    async def _plain_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._opening:
+            if self._plain is None:
+                self._plain = await asyncpg.create_pool(
+                    self.url,
+                    min_size=0,
+                    max_size=_PLAIN_CONNECTIONS,
+                    command_timeout=_PATIENCE_SECONDS,
+                    reset=_leave_as_it_is,
+                    server_settings={"application_name": self._application_name} | _PLANNED_FOR_GROWTH,
+                )
+            return self._plain
+
+    def announced(self) -> None:
+        """Something was committed that the relay should carry out."""
         for callback in self.on_commit:
             callback()
 
@@ -64,6 +116,9 @@ class Database:
             yield session
 
     async def close(self) -> None:
+        plain, self._plain = self._plain, None
+        if plain is not None:
+            await plain.close()
         await self.engine.dispose()
 
 

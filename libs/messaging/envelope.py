@@ -50,22 +50,37 @@ def pack(
     payload: Contract | None,
 ) -> Message:
     """A message that says the whole current state of `key`; without a payload, that it is gone."""
+    headers = headers_of(
+        topic,
+        instance=instance,
+        key=key,
+        epoch=epoch,
+        version=version,
+        time=time.astimezone(UTC).isoformat(),
+        erased=payload is None,
+    )
+    value = None if payload is None else orjson.dumps(payload.model_dump(mode="json"))
+    return Message(topic=topic, key=key, value=value, partition_key=partition_key, headers=headers)
+
+
+def headers_of(
+    topic: Topic, *, instance: str, key: str, epoch: int, version: int, time: str, erased: bool = False
+) -> dict[str, str]:
+    """The attributes of a message about `key`; `time` is an RFC 3339 instant in UTC."""
     headers = {
         "ce_specversion": SPEC_VERSION,
         "ce_id": f"{topic.name}:{key}:{epoch}:{version}",
         "ce_source": f"/tournee/{instance}/{topic.writer}",
-        "ce_type": f"tournee.{topic.name}.{'state' if payload is not None else 'erased'}",
+        "ce_type": f"tournee.{topic.name}.{'erased' if erased else 'state'}",
         "ce_subject": key,
-        "ce_time": time.astimezone(UTC).isoformat(),
+        "ce_time": time,
         "ce_epoch": str(epoch),
         "ce_version": str(version),
     }
-    value = None
-    if payload is not None:
+    if not erased:
         headers["ce_dataschema"] = f"/schemas/{topic.name}.json"
         headers["content-type"] = "application/json"
-        value = orjson.dumps(payload.model_dump(mode="json"))
-    return Message(topic=topic, key=key, value=value, partition_key=partition_key, headers=headers)
+    return headers
 
 
 def unpack(message: Message) -> tuple[Envelope, Contract | None]:

@@ -1,49 +1,32 @@
 """The JSON API of registrations (`/api/registrations/v1`)."""
 
-import hashlib
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
-from pydantic import BaseModel
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
 from libs.clock import decision_time, zone
-from libs.manage_tokens import manage_token
 from libs.messaging.contracts import SeatsState, SessionState
 from libs.settings import Settings
 from libs.web.app import Reading, Transaction, service_of
-from libs.web.auth import Staff, bearer_of, staff_of
+from libs.web.auth import Staff
 from libs.web.i18n import language_of, translate
-from libs.web.problems import Unauthorized
 from services.registrations import commands, queries
 from services.registrations.access import Requester, check_generation, manage_url
-from services.registrations.commands import ClientKey, Registered
 from services.registrations.explaining import why
-from services.registrations.inputs import RegistrationRequest
+from services.registrations.inputs import Reason
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
+from services.registrations.waitlist import HIGHEST_PRIORITY
 
 router = APIRouter(prefix="/api/registrations/v1", tags=["registrations"])
 
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
-
 PACKAGE = "services.registrations"
 SEATED = ("confirmed", "offered", "attended", "absent", "excused")
-
-
-class RegistrationCreated(BaseModel):
-    """`position` is the place in the line, 1 being next. The token is shown here and in messages only."""
-
-    id: UUID
-    session_id: UUID
-    status: str
-    position: int | None
-    confirmation_number: str
-    manage_url: str
-    manage_token: str
 
 
 class SessionSummary(BaseModel):
@@ -103,6 +86,33 @@ class LineEntry(BaseModel):
     why: str
 
 
+class WithReason(BaseModel):
+    """Why staff leave the usual order; kept with the person, shown to staff alone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+
+
+class MoveRequest(WithReason):
+    """`before`: the registration of somebody who waits there too; null for the end of the line."""
+
+    before: UUID | None
+
+
+class PriorityRequest(WithReason):
+    """0 is everybody's class, 9 comes first."""
+
+    priority: Annotated[int, Field(ge=0, le=HIGHEST_PRIORITY)]
+
+
+class TransferRequest(WithReason):
+    """Without `may_wait` the person keeps what they have when no seat is free there."""
+
+    session_id: UUID
+    may_wait: bool = False
+
+
 class Roster(BaseModel):
     items: list[RosterEntry]
     next: str | None = None
@@ -111,27 +121,6 @@ class Roster(BaseModel):
 class Line(BaseModel):
     items: list[LineEntry]
     next: str | None = None
-
-
-@router.post("/sessions/{session_id}/registrations", status_code=201)
-async def register(
-    session_id: UUID,
-    body: RegistrationRequest,
-    request: Request,
-    response: Response,
-    tx: Transaction,
-    idempotency_key: Key = None,
-) -> RegistrationCreated:
-    """Register somebody. Channels other than `web` need a staff token."""
-    if body.channel != "web" and staff_of(request) is None:
-        raise Unauthorized
-    settings = service_of(request).settings
-    client_key = _client_key(request, session_id, idempotency_key)
-    done = await commands.register(tx, settings, session_id, body, uuid4(), client_key)
-    if not done.created:
-        response.status_code = 200
-    response.headers["Location"] = f"/api/registrations/v1/registrations/{done.id}"
-    return _created(settings, done)
 
 
 @router.get("/registrations/{registration_id}")
@@ -187,6 +176,58 @@ async def revoke_links(
     """Make every manage link sent so far worthless (410)."""
     settings = service_of(request).settings
     await commands.revoke_links(tx, settings, registration_id)
+    return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/move")
+async def move(
+    registration_id: UUID, staff: Staff, body: MoveRequest, request: Request, tx: Transaction
+) -> RegistrationDetail:
+    """Put somebody who waits right before another who waits, or last of all."""
+    settings = service_of(request).settings
+    await commands.move(tx, settings, registration_id, body.before, body.reason, staff.id)
+    return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/priority")
+async def prioritise(
+    registration_id: UUID, staff: Staff, body: PriorityRequest, request: Request, tx: Transaction
+) -> RegistrationDetail:
+    """Put somebody who waits into a priority class; others never learn why."""
+    settings = service_of(request).settings
+    await commands.prioritise(tx, settings, registration_id, body.priority, body.reason, staff.id)
+    return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/grant")
+async def grant(
+    registration_id: UUID, staff: Staff, body: WithReason, request: Request, tx: Transaction
+) -> RegistrationDetail:
+    """Give somebody who waits a seat over capacity, for as long as they keep it."""
+    settings = service_of(request).settings
+    await commands.grant(tx, settings, registration_id, body.reason, staff.id)
+    return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/transfer")
+async def transfer(
+    registration_id: UUID, staff: Staff, body: TransferRequest, request: Request, tx: Transaction
+) -> RegistrationDetail:
+    """Move somebody to another session; the answer is the new registration."""
+    settings = service_of(request).settings
+    moved = await commands.transfer(
+        tx, settings, registration_id, body.session_id, body.reason, staff.id, may_wait=body.may_wait
+    )
+    return await _detail(tx, settings, moved.id)
+
+
+@router.post("/registrations/{registration_id}/no-answer")
+async def no_answer(
+    registration_id: UUID, staff: Staff, request: Request, tx: Transaction
+) -> RegistrationDetail:
+    """Staff called once, on the last day, and nobody answered: the offer goes to the next person."""
+    settings = service_of(request).settings
+    await commands.no_answer(tx, settings, registration_id, staff.id)
     return await _detail(tx, settings, registration_id)
 
 
@@ -250,26 +291,6 @@ async def _session(tx: AsyncSession, session_id: UUID) -> SessionCopy:
     if row is None or row.facts is None:
         raise SessionUnknown
     return row
-
-
-def _client_key(request: Request, session_id: UUID, key: str | None) -> ClientKey | None:
-    """The key within this route and credential; the credential is kept as a hash."""
-    if key is None:
-        return None
-    credential = hashlib.sha256((bearer_of(request) or "").encode()).hexdigest()[:16]
-    return ClientKey(f"POST {request.url.path} {credential}", key)
-
-
-def _created(settings: Settings, done: Registered) -> RegistrationCreated:
-    return RegistrationCreated(
-        id=done.id,
-        session_id=done.session_id,
-        status=done.status,
-        position=done.position,
-        confirmation_number=done.confirmation_number,
-        manage_url=manage_url(settings, done.id, done.generation),
-        manage_token=manage_token(settings.secret, done.id, done.generation),
-    )
 
 
 async def _detail(tx: AsyncSession, settings: Settings, registration_id: UUID) -> RegistrationDetail:

@@ -1,126 +1,54 @@
-"""What can be done with registrations: each command loads under the lock, decides, writes and announces."""
+"""What can be done with registrations: each command loads under the lock, decides, writes and announces.
 
-from dataclasses import dataclass
+Registering is the one that crowds do at once: it has a lane of its own (`lane.py`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from libs.clock import utc_now
-from libs.messaging.contracts import SessionState
 from libs.settings import Settings
-from libs.web.problems import Malformed
-from services.registrations import pools, waitlist
+from services.registrations import opening, seatbook
 from services.registrations.confirmation import new_number
-from services.registrations.inputs import RegistrationRequest, professional_details
-from services.registrations.models import LIVE, AccommodationRequest, Consent, IdempotencyKey, Registration
+from services.registrations.models import AccommodationRequest, Consent, Registration, StaffAction
 from services.registrations.problems import (
     AlreadyOver,
-    KeyReused,
-    MaybeDuplicate,
-    NotOpenYet,
-    NoWebRegistration,
+    AlreadyRegistered,
+    NotWaiting,
     OfferOver,
-    RegistrationClosed,
     RegistrationUnknown,
-    SeatKindUnknown,
-    SessionCancelled,
+    SameSession,
     SessionFull,
     SessionUnknown,
+    TooEarly,
 )
-from services.registrations.seating import Seating
+from services.registrations.seatbook import (
+    LIVE,
+    Accept,
+    Cancel,
+    Decline,
+    Grant,
+    Lapse,
+    Move,
+    NoAnswer,
+    Prioritise,
+    Refused,
+    Release,
+)
+from services.registrations.seating import Seating, lock_both, ref_of
 
 By = Literal["person", "staff"]
 
-WORDING = "2026-11"
-"""The version of the consent texts in use, kept with each consent."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientKey:
-    """An `Idempotency-Key`, within the route and credential that it was sent with."""
-
-    scope: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """The answer to a registration; `created` is false when it repeats an earlier one."""
-
-    id: UUID
-    session_id: UUID
-    status: str
-    position: int | None
-    confirmation_number: str
-    generation: int
-    created: bool
-
-
-async def register(
-    tx: AsyncSession,
-    settings: Settings,
-    session_id: UUID,
-    request: RegistrationRequest,
-    registration_id: UUID,
-    client_key: ClientKey | None = None,
-) -> Registered:
-    """Register somebody, once: the same key or registration id with the same content answers the same.
-
-    `registration_id` is made before any transaction, so a commit whose outcome is unknown can be looked
-    up by it. Raises `SessionUnknown`, `RegistrationClosed`, `NotOpenYet`, `SessionCancelled`,
-    `SessionFull`, `MaybeDuplicate`, `KeyReused`, `SeatKindUnknown`, and `Malformed` for a professional
-    session without organisation and role.
-    """
-    if client_key is not None:
-        earlier = await _claim(tx, client_key, request, registration_id)
-        if earlier is not None:
-            return earlier
-    seating = await Seating.lock(tx, settings, session_id)
-    if seating is None:
-        raise SessionUnknown
-    existing = await tx.get(Registration, registration_id)
-    if existing is not None:
-        if existing.content_hash == request.content_hash:
-            return await _repeated(seating, existing)
-        # The back button, then the spouse's name: a registration of its own, once they have said so.
-        if not request.another_person:
-            raise MaybeDuplicate
-        registration_id = uuid5(registration_id, request.content_hash.hex())
-        existing = await tx.get(Registration, registration_id)
-        if existing is not None:
-            return await _repeated(seating, existing)
-    check_open(seating.facts, seating, request.channel)
-    seat_kind = _seat_kind(seating.facts, request)
-    _check_details(seating.facts, request)
-    if not request.another_person and await _somebody_alike(tx, session_id, request):
-        raise MaybeDuplicate
-    registration = await _admit(seating, settings, request, registration_id, seat_kind)
-    position = await seating.position(registration.seq) if registration.status == "waitlisted" else None
-    seating.telling.tell(registration, registration.status, position=position)
-    await seating.finish()
-    if client_key is not None:
-        await _settle_claim(tx, client_key, registration, position)
-    return _registered(registration, position, created=True)
-
-
-def check_open(facts: SessionState, seating: Seating, channel: str) -> None:
-    """Refuse when the session takes no registration now; it opens at one instant on every channel (S6)."""
-    if facts.status == "cancelled":
-        raise SessionCancelled
-    if seating.is_over or (facts.closes_at is not None and seating.now >= facts.closes_at):
-        raise RegistrationClosed
-    if set(facts.registration_modes) <= {"drop_in"}:
-        raise RegistrationClosed
-    if channel == "web" and "web" not in facts.registration_modes:
-        raise NoWebRegistration
-    if facts.opens_at is not None and seating.now < facts.opens_at:
-        raise NotOpenYet(opens_at=facts.opens_at.isoformat())
-    if "online" in pools.seat_kinds(facts.modality) and seating.row.online_url is None:
-        raise NotOpenYet
+_COPIED = (
+    "channel", "party_size", "name", "name_key", "language", "email", "mobile", "phone", "postal",
+    "organisation", "role", "target_groups", "uid", "content_hash",
+)  # fmt: skip
+"""What a transferred registration takes along."""
 
 
 async def cancel(
@@ -130,10 +58,9 @@ async def cancel(
     seating, registration = await _locked(tx, settings, registration_id)
     if registration.status == "cancelled":
         return registration
-    if registration.status not in LIVE or (by == "person" and seating.is_over):
+    if by == "person" and seating.is_over:
         raise AlreadyOver
-    end(seating, registration, "cancelled", f"cancelled_by_{by}", reason=reason)
-    await seating.settle()
+    await end(seating, registration, Cancel(ref_of(registration)), f"cancelled_by_{by}", reason=reason)
     await seating.finish()
     return registration
 
@@ -143,11 +70,8 @@ async def accept(tx: AsyncSession, settings: Settings, registration_id: UUID) ->
     seating, registration = await _locked(tx, settings, registration_id)
     if registration.status == "confirmed":
         return registration
-    if registration.status != "offered":
-        raise OfferOver
-    seating.accept(registration)
-    _confirm(seating, registration)
-    registration.sequence += 1
+    with _refusals():
+        await seating.do(Accept(ref_of(registration)))
     seating.telling.tell(registration, "confirmed")
     await seating.finish()
     return registration
@@ -158,12 +82,105 @@ async def decline(tx: AsyncSession, settings: Settings, registration_id: UUID) -
     seating, registration = await _locked(tx, settings, registration_id)
     if registration.status == "declined":
         return registration
-    if registration.status != "offered":
-        raise OfferOver
-    end(seating, registration, "declined", "declined")
-    await seating.settle()
+    await end(seating, registration, Decline(ref_of(registration)), "declined")
     await seating.finish()
     return registration
+
+
+async def no_answer(tx: AsyncSession, settings: Settings, registration_id: UUID, by: str) -> Registration:
+    """On the last day before the session one unanswered call ends an offer; the next person is asked."""
+    seating, registration = await _locked(tx, settings, registration_id)
+    await end(seating, registration, NoAnswer(ref_of(registration)), "offer_expired")
+    _log(seating, registration, "no_answer", "", by)
+    await seating.finish()
+    return registration
+
+
+async def move(
+    tx: AsyncSession,
+    settings: Settings,
+    registration_id: UUID,
+    before: UUID | None,
+    reason: str,
+    by: str,
+) -> Registration:
+    """Put somebody who waits right before another, or last of all; nobody is told."""
+    seating, registration = await _locked(tx, settings, registration_id)
+    others = {other.id: ref_of(other) for other in await seating.waiting()}
+    if before is not None and before not in others:
+        raise NotWaiting
+    with _refusals():
+        await seating.do(Move(ref_of(registration), None if before is None else others[before]))
+    return await _logged(seating, registration, "moved", reason, by)
+
+
+async def prioritise(
+    tx: AsyncSession, settings: Settings, registration_id: UUID, priority: int, reason: str, by: str
+) -> Registration:
+    """Put somebody who waits into a priority class; the reason is shown to staff alone."""
+    seating, registration = await _locked(tx, settings, registration_id)
+    with _refusals():
+        await seating.do(Prioritise(ref_of(registration), priority))
+    return await _logged(seating, registration, "prioritised", reason, by)
+
+
+async def grant(
+    tx: AsyncSession, settings: Settings, registration_id: UUID, reason: str, by: str
+) -> Registration:
+    """Give somebody who waits a seat over capacity (rule S1: explicit, named, logged)."""
+    seating, registration = await _locked(tx, settings, registration_id)
+    if seating.is_over:
+        raise AlreadyOver
+    with _refusals():
+        await seating.do(Grant(ref_of(registration)))
+    seating.telling.tell(registration, "confirmed")
+    _log(seating, registration, "granted", reason, by)
+    await seating.finish()
+    return registration
+
+
+async def transfer(
+    tx: AsyncSession,
+    settings: Settings,
+    registration_id: UUID,
+    session_id: UUID,
+    reason: str,
+    by: str,
+    *,
+    may_wait: bool = False,
+) -> Registration:
+    """Move somebody to another session: what they had there ends, and one notice tells of both.
+
+    The calendar entry keeps its UID, so it moves in the person's calendar. Where no seat is free the
+    person loses nothing (`SessionFull`), unless `may_wait`. Raises what a registration there would.
+    """
+    left, registration, joined = await _locked_both(tx, settings, registration_id, session_id)
+    if registration.status not in LIVE or left.is_over:
+        raise AlreadyOver
+    opening.check_open(joined.facts, joined.now, "desk", has_link=joined.row.online_url is not None)
+    await _release_what_is_due(joined)
+    kinds = joined.book.terms.kinds
+    kind = registration.seat_kind if registration.seat_kind in kinds else kinds[0]
+    if joined.book.seat_for(kind, registration.channel) is None and not may_wait:
+        raise SessionFull
+    if await _is_registered(tx, registration, session_id):
+        raise AlreadyRegistered
+    previous, invited = left.telling.facts_for(registration), registration.invited
+    with _refusals():
+        await left.do(Cancel(ref_of(registration)))
+        registration.invited = False
+        left.telling.restate(registration)
+        successor = _successor(registration, joined, kind)
+        await joined.admit(successor)
+    await _copy_answers(tx, registration, successor)
+    position = await joined.position(successor) if successor.status == "waitlisted" else None
+    joined.telling.tell(
+        successor, "transferred", position=position, previous=previous, invited=invited or successor.invited
+    )
+    _log(joined, successor, "transferred", reason, by)
+    for seating in (left, joined):
+        await seating.finish()
+    return successor
 
 
 async def revoke_links(tx: AsyncSession, settings: Settings, registration_id: UUID) -> Registration:
@@ -180,19 +197,9 @@ async def expire_offers(tx: AsyncSession, settings: Settings, session_id: UUID) 
     seating = await Seating.lock(tx, settings, session_id)
     if seating is None:
         return 0
-    late = await tx.scalars(
-        select(Registration)
-        .where(
-            Registration.session_id == session_id,
-            Registration.status == "offered",
-            col(Registration.offer_expires_at) <= seating.now,
-        )
-        .order_by(col(Registration.seq))
-    )
-    expired = list(late)
+    expired = await seating.do(Lapse())
     for registration in expired:
-        end(seating, registration, "expired", "offer_expired")
-    await seating.settle()
+        seating.telling.tell(registration, "offer_expired")
     await seating.finish()
     return len(expired)
 
@@ -201,27 +208,29 @@ async def release_seats(tx: AsyncSession, settings: Settings, session_id: UUID) 
     """Give the held seats whose date has come to everybody, those who wait first."""
     seating = await Seating.lock(tx, settings, session_id)
     if seating is not None:
-        await seating.settle()
+        await _release_what_is_due(seating)
         await seating.finish()
 
 
-def end(
+async def end(
     seating: Seating,
     registration: Registration,
-    status: Literal["cancelled", "declined", "expired"],
+    command: Cancel | Decline | NoAnswer,
     cause: str,
-    **facts: object,
+    *,
+    reason: str | None = None,
 ) -> None:
-    """A live registration ends: its seat is free, and a calendar entry that was sent is taken back."""
-    if registration.status in ("confirmed", "offered"):
-        seating.vacate(registration, "confirmed" if registration.status == "confirmed" else "offered")
-    held_invitation = registration.invited
-    registration.status = status
-    registration.offer_expires_at = None
-    registration.ended_at = seating.now
-    registration.sequence += 1
-    registration.invited = False
-    seating.telling.tell(registration, cause, invited=held_invitation, **facts)  # type: ignore[arg-type]
+    """A live registration ends: its seat goes on, and a calendar entry that was sent is taken back."""
+    with _refusals():
+        await seating.do(command)
+    invited, registration.invited = registration.invited, False
+    seating.telling.tell(registration, cause, invited=invited, reason=reason)
+
+
+async def _release_what_is_due(seating: Seating) -> None:
+    due = seating.row.next_release_at
+    if due is not None and due <= seating.now:
+        await seating.do(Release())
 
 
 async def _locked(
@@ -231,195 +240,114 @@ async def _locked(
     seating = await Seating.lock(tx, settings, found.session_id) if found is not None else None
     if found is None or seating is None:
         raise RegistrationUnknown
-    # What was read before the lock may have changed while we waited for it.
-    await tx.refresh(found)
+    await _reread(tx, found)
+    seating.know(found)
     return seating, found
 
 
-async def _admit(
-    seating: Seating, settings: Settings, request: RegistrationRequest, id_: UUID, seat_kind: str
-) -> Registration:
-    """Give the newcomer a seat if nobody eligible waits for it, else a place in the line (rule S2)."""
-    await seating.settle()
-    pool = waitlist.pool_for(seating.free(), seat_kind, request.channel)
-    if pool is None:
-        await _check_line(seating)
-    registration = _new(seating, settings, request, id_, seat_kind)
-    registration.confirmation_number = await _unused_number(seating.tx)
-    if pool is None:
-        registration.status = "waitlisted"
-    else:
-        seating.seat(registration, pool, "confirmed")
-        _confirm(seating, registration)
-    seating.tx.add(registration)
-    await seating.tx.flush()
-    _add_answers(seating, registration, request)
-    return registration
+async def _locked_both(
+    tx: AsyncSession, settings: Settings, registration_id: UUID, session_id: UUID
+) -> tuple[Seating, Registration, Seating]:
+    """The seats that the person leaves, the person, and the seats to join."""
+    found = await tx.get(Registration, registration_id)
+    if found is None:
+        raise RegistrationUnknown
+    if found.session_id == session_id:
+        raise SameSession
+    left, joined = await lock_both(tx, settings, found.session_id, session_id)
+    if joined is None:
+        raise SessionUnknown
+    if left is None:
+        raise RegistrationUnknown
+    await _reread(tx, found)
+    left.know(found)
+    return left, found, joined
 
 
-def _new(
-    seating: Seating, settings: Settings, request: RegistrationRequest, id_: UUID, seat_kind: str
-) -> Registration:
-    seating.row.last_seq += 1
+async def _reread(tx: AsyncSession, found: Registration) -> None:
+    """What was read before the lock may have changed while we waited for it."""
+    await tx.refresh(found)
+    if found.ledger_ref is None:
+        raise AlreadyOver
+
+
+def _successor(registration: Registration, joined: Seating, kind: str) -> Registration:
+    id_ = uuid4()
     return Registration(
+        **{name: getattr(registration, name) for name in _COPIED},
         id=id_,
-        session_id=seating.row.id,
+        session_id=joined.row.id,
         status="pending",
-        seat_kind=seat_kind,
-        channel=request.channel,
-        name=request.name,
-        name_key=request.name_key,
-        language=request.language,
-        **request.contact.model_dump(),
-        organisation=request.organisation,
-        role=request.role,
-        target_groups=list(request.target_groups),
-        confirmation_number="",
-        seq=seating.row.last_seq,
-        uid=f"{id_}@{settings.uid_domain}",
-        content_hash=request.content_hash,
-        created_at=seating.now,
+        seat_kind=kind,
+        confirmation_number=new_number(),
+        # Above whatever was sent under this UID: the calendar entry moves (RFC 5546, 2.1.4).
+        sequence=registration.sequence + 1,
+        seq=0,
+        ledger_ref=uuid4(),
+        transferred_from=registration.id,
+        created_at=joined.now,
     )
 
 
-def _confirm(seating: Seating, registration: Registration) -> None:
-    registration.status = "confirmed"
-    registration.offer_expires_at = None
-    registration.confirmed_at = seating.now
-    registration.invited = True
+async def _copy_answers(tx: AsyncSession, registration: Registration, successor: Registration) -> None:
+    await tx.flush()
+    for table, columns in (
+        (AccommodationRequest, ("need",)),
+        (Consent, ("purpose", "wording", "channel", "given_at", "withdrawn_at")),
+    ):
+        rows = await tx.scalars(select(table).where(table.registration_id == registration.id))
+        for row in rows:
+            values = {name: getattr(row, name) for name in columns}
+            tx.add(table(registration_id=successor.id, **values))
 
 
-def _add_answers(seating: Seating, registration: Registration, request: RegistrationRequest) -> None:
-    for need in dict.fromkeys(request.accommodations):
-        seating.tx.add(AccommodationRequest(registration_id=registration.id, need=need))
-    for purpose in dict.fromkeys(request.consents):
-        seating.tx.add(
-            Consent(
-                registration_id=registration.id,
-                purpose=purpose,
-                wording=WORDING,
-                channel=request.channel,
-                given_at=seating.now,
-            )
-        )
-
-
-async def _check_line(seating: Seating) -> None:
-    limit = seating.facts.waitlist.limit
-    if limit is not None and await seating.waiting() >= limit:
-        raise SessionFull
-
-
-def _seat_kind(facts: SessionState, request: RegistrationRequest) -> str:
-    kinds = pools.seat_kinds(facts.modality)
-    if request.seat_kind is None or len(kinds) == 1:
-        return kinds[0]
-    if request.seat_kind not in kinds:
-        raise SeatKindUnknown
-    return request.seat_kind
-
-
-def _check_details(facts: SessionState, request: RegistrationRequest) -> None:
-    missing = professional_details(request.organisation, request.role) if facts.stream == "pro" else []
-    if missing:
-        raise Malformed(errors=missing)
-
-
-async def _somebody_alike(tx: AsyncSession, session_id: UUID, request: RegistrationRequest) -> bool:
-    """Whether a live registration has this name and one of these contacts (rule S5)."""
-    contact = request.contact
-    same_contact: list[sa.ColumnElement[bool]] = [
-        sa.type_coerce(column, sa.Text) == value
-        for column, value in (
-            (sa.func.lower(Registration.email), contact.email and contact.email.lower()),
-            (Registration.mobile, contact.mobile),
-            (Registration.phone, contact.phone),
-            (Registration.postal, contact.postal),
-        )
-        if value
+async def _is_registered(tx: AsyncSession, registration: Registration, session_id: UUID) -> bool:
+    """Whether somebody of this name, reached in the same way, is on that session already."""
+    same = [
+        col(getattr(Registration, name)) == getattr(registration, name)
+        for name in ("email", "mobile", "phone", "postal")
+        if getattr(registration, name) is not None
     ]
     found = await tx.scalar(
-        sa.select(col(Registration.id))
-        .where(
+        sa.select(col(Registration.id)).where(
             col(Registration.session_id) == session_id,
-            col(Registration.name_key) == request.name_key,
+            col(Registration.name_key) == registration.name_key,
             col(Registration.status).in_(LIVE),
-            sa.or_(*same_contact),
+            sa.or_(*same),
         )
-        .limit(1)
     )
     return found is not None
 
 
-async def _unused_number(tx: AsyncSession) -> str:
-    while True:
-        number = new_number()
-        taken = await tx.scalar(
-            sa.select(col(Registration.id)).where(col(Registration.confirmation_number) == number)
-        )
-        if taken is None:
-            return number
+async def _logged(
+    seating: Seating, registration: Registration, action: str, reason: str, by: str
+) -> Registration:
+    """A change that the person isn't told of: their place in the line may move, not their standing."""
+    seating.telling.restate(registration)
+    _log(seating, registration, action, reason, by)
+    await seating.finish()
+    return registration
 
 
-async def _claim(
-    tx: AsyncSession, client_key: ClientKey, request: RegistrationRequest, registration_id: UUID
-) -> Registered | None:
-    """Take the key for this registration, or the answer that its first use got.
-
-    Two requests with one key meet in the key's row: the second waits for the first to commit.
-    """
-    taken = await tx.execute(
-        insert(IdempotencyKey)
-        .values(
-            scope=client_key.scope,
-            key=client_key.key,
-            body_hash=request.body_hash,
-            registration_id=registration_id,
-            status="pending",
-            created_at=utc_now(),
-        )
-        .on_conflict_do_nothing()
-        .returning(col(IdempotencyKey.key))
-    )
-    if taken.first() is not None:
-        return None
-    row = await tx.get_one(IdempotencyKey, (client_key.scope, client_key.key))
-    if row.body_hash != request.body_hash:
-        raise KeyReused
-    registration = await tx.get_one(Registration, row.registration_id)
-    return Registered(
-        id=registration.id,
-        session_id=registration.session_id,
-        status=row.status,
-        position=row.position,
-        confirmation_number=registration.confirmation_number,
-        generation=registration.generation,
-        created=False,
+def _log(seating: Seating, registration: Registration, action: str, reason: str, by: str) -> None:
+    seating.tx.add(
+        StaffAction(registration_id=registration.id, action=action, reason=reason, by=by, at=seating.now)
     )
 
 
-async def _settle_claim(
-    tx: AsyncSession, client_key: ClientKey, registration: Registration, position: int | None
-) -> None:
-    row = await tx.get_one(IdempotencyKey, (client_key.scope, client_key.key))
-    row.registration_id = registration.id
-    row.status = registration.status
-    row.position = position
+_PROBLEMS = {
+    seatbook.Full: SessionFull,
+    seatbook.OfferOver: OfferOver,
+    seatbook.NotWaiting: NotWaiting,
+    seatbook.AlreadyOver: AlreadyOver,
+    seatbook.TooEarly: TooEarly,
+}
 
 
-async def _repeated(seating: Seating, registration: Registration) -> Registered:
-    waits = registration.status == "waitlisted"
-    position = await seating.position(registration.seq) if waits else None
-    return _registered(registration, position, created=False)
-
-
-def _registered(registration: Registration, position: int | None, *, created: bool) -> Registered:
-    return Registered(
-        id=registration.id,
-        session_id=registration.session_id,
-        status=registration.status,
-        position=position,
-        confirmation_number=registration.confirmation_number,
-        generation=registration.generation,
-        created=created,
-    )
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the rules refuse, in words for the person who asked."""
+    try:
+        yield
+    except Refused as refusal:
+        raise _PROBLEMS[type(refusal)] from None

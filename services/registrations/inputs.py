@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import orjson
@@ -63,6 +64,13 @@ def _phone(value: str | None) -> str | None:
     return text + (f";ext={number.extension}" if number.extension else "")
 
 
+def _reason(value: str) -> str:
+    value = _one_line(value)
+    if not value:
+        raise _Refused(_("Écrivez pourquoi, en quelques mots."))
+    return value
+
+
 def _lines(value: str | None) -> str | None:
     lines = [_one_line(line) for line in (value or "").splitlines()]
     return "\n".join(line for line in lines if line) or None
@@ -70,6 +78,10 @@ def _lines(value: str | None) -> str | None:
 
 def _optional_line(value: str | None) -> str | None:
     return _one_line(value or "") or None
+
+
+Reason = Annotated[str, Field(max_length=500), AfterValidator(_reason)]
+"""Why staff did something out of the usual order."""
 
 
 class Contact(BaseModel):
@@ -117,17 +129,23 @@ class RegistrationRequest(BaseModel):
             raise _Refused(_("Pour garder ces réponses, il faut votre accord pour les statistiques."))
         return self
 
-    @property
+    @cached_property
     def content_hash(self) -> bytes:
         """Of everything asked, but for the answer to « est-ce une autre personne ? »."""
-        content = self.model_dump(mode="json", exclude={"another_person"})
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
+        contact = self.contact
+        content = (
+            self.channel, self.name, self.party_size, self.language, self.seat_kind,
+            contact.email, contact.mobile, contact.phone, contact.postal, self.organisation, self.role,
+            self.accommodations, self.target_groups, self.consents,
+        )  # fmt: skip
+        return hashlib.sha256(orjson.dumps(content)).digest()
 
-    @property
+    @cached_property
     def body_hash(self) -> bytes:
-        return hashlib.sha256(orjson.dumps(self.model_dump(mode="json"))).digest()
+        """Of all that was sent."""
+        return hashlib.sha256(self.content_hash + bytes((self.another_person,))).digest()
 
-    @property
+    @cached_property
     def name_key(self) -> str:
         return name_key(self.name)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from uuid import UUID
 
 from fastapi import FastAPI
 
@@ -9,8 +10,10 @@ from libs.messaging.inbox import count_parked
 from libs.messaging.outbox import Relay
 from libs.web.app import Service, create_app
 from libs.web.parked import parked_router
-from services.registrations import api, desk, desk_registration, desk_signup, own_page, pages
+from services.registrations import api, commands, desk, desk_registration, desk_signup, own_page, pages
+from services.registrations.api_register import register_router
 from services.registrations.consumer import inbox
+from services.registrations.lane import Lane
 from services.registrations.timers import Timers
 
 PACKAGE = "services.registrations"
@@ -30,10 +33,15 @@ def create(service: Service) -> FastAPI:
             parked = await count_parked(tx)
         return {"parked": parked, "lag": await service.bus.lag("registrations", box.topics)}
 
-    return create_app(
+    async def settle(session_id: UUID) -> None:
+        async with service.database.transaction() as tx:
+            await commands.release_seats(tx, service.settings, session_id)
+
+    app = create_app(
         service,
         package=PACKAGE,
         routers=[
+            register_router(),
             api.router,
             parked_router(service.name, box),
             pages.router,
@@ -52,3 +60,5 @@ def create(service: Service) -> FastAPI:
         },
         health=health,
     )
+    app.state.lane = Lane(service.database, service.settings, settle)
+    return app

@@ -1,6 +1,7 @@
 """The tables of `registrations`: people's registrations, the seats of each session, and what was said."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +11,11 @@ from sqlmodel import Field, SQLModel
 
 from libs.database import service_metadata
 from libs.messaging.tables import messaging_tables
+from services.registrations.seatbook import LIVE
 
 metadata = service_metadata()
 MESSAGING = messaging_tables(metadata)
 
-LIVE = ("pending", "waitlisted", "offered", "confirmed")
-"""The states of somebody who has a seat or may still get one."""
 STATUSES = (*LIVE, "expired", "declined", "cancelled", "attended", "absent", "excused")
 
 
@@ -57,6 +57,8 @@ class SessionCopy(Model, table=True):
     online_url: str | None = None
     staff_notes: str = ""
     last_seq: int = Field(default=0, sa_type=sa.BigInteger)
+    last_entry: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
+    """The number of the ledger's newest entry about this session."""
     next_release_at: datetime | None = _instant(default=None, index=True)
     seats_version: int = Field(default=0, sa_type=sa.BigInteger)
     seats_dirty: bool = False
@@ -67,7 +69,8 @@ class SessionCopy(Model, table=True):
 class SeatPool(Model, table=True):
     """Seats of one kind kept for one channel, or for everybody (`channel` empty).
 
-    The CHECK has the last word: no code path can seat more people than there are seats.
+    The code writes `effective`; triggers on `registration` count everything else, so that no statement,
+    not even one typed by hand, seats more people than there are seats.
     """
 
     __tablename__ = "seat_pool"
@@ -78,9 +81,14 @@ class SeatPool(Model, table=True):
     effective: int = 0
     confirmed: int = 0
     offered: int = 0
+    waiting: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many people wait who may use a seat of this pool."""
+    granted: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many of the people seated here were given a seat over capacity."""
 
     __table_args__ = (
         sa.CheckConstraint("confirmed >= 0 and offered >= 0", name="not_negative"),
+        sa.CheckConstraint("waiting >= 0 and granted between 0 and confirmed", name="counted"),
         sa.CheckConstraint("confirmed + offered <= effective", name="no_oversell"),
         _one_of("seat_kind", ("on_site", "online")),
         # Counters change with every registration: room on the page keeps the updates in place.
@@ -114,6 +122,14 @@ class Registration(Model, table=True):
     generation: int = 1
     seq: int = Field(sa_type=sa.BigInteger)
     """The number given under the session's lock: the order of the line rests on it."""
+    priority: int = Field(default=0, sa_type=sa.SmallInteger, sa_column_kwargs={"server_default": "0"})
+    place: Decimal | None = Field(default=None, sa_type=sa.Numeric)
+    """Where staff have moved the person in the line, in the units of `seq`."""
+    granted: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    ledger_ref: UUID | None = Field(default=None, unique=True)
+    """Who this is in the seat ledger; emptied when the person is erased."""
+    transferred_from: UUID | None = None
+    """The registration, on another session, that this one replaces."""
     offer_expires_at: datetime | None = _instant(default=None)
     uid: str
     sequence: int = 0
@@ -132,6 +148,8 @@ class Registration(Model, table=True):
         _one_of("status", STATUSES),
         _one_of("seat_kind", ("on_site", "online")),
         sa.CheckConstraint("party_size = 1", name="party_size"),
+        sa.CheckConstraint("priority between 0 and 9", name="priority"),
+        sa.CheckConstraint("not granted or pool_channel = ''", name="grant_is_a_seat"),
         sa.CheckConstraint(
             "coalesce(email, mobile, phone, postal) is not null or name = ''", name="can_be_reached"
         ),
@@ -184,6 +202,34 @@ class Consent(Model, table=True):
     channel: str
     given_at: datetime = _instant()
     withdrawn_at: datetime | None = _instant(default=None)
+
+
+class StaffAction(Model, table=True):
+    """What staff did out of the usual order, and why: personal data, erased with the person."""
+
+    __tablename__ = "staff_action"
+
+    id: int | None = Field(
+        default=None, sa_column=sa.Column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
+    )
+    registration_id: UUID = Field(foreign_key="registration.id", ondelete="CASCADE", index=True)
+    action: str
+    reason: str
+    by: str
+    at: datetime = _instant()
+
+
+class LedgerEntry(Model, table=True):
+    """One decision about seats with all that it rested on: append-only, and without anybody's name."""
+
+    __tablename__ = "seat_ledger"
+
+    session_id: UUID = Field(primary_key=True)
+    entry: int = Field(primary_key=True, sa_type=sa.BigInteger)
+    at: datetime = _instant()
+    command: str
+    inputs: dict[str, Any] = Field(sa_type=JSONB)
+    touched: list[dict[str, Any]] = Field(sa_type=JSONB)
 
 
 class IdempotencyKey(Model, table=True):

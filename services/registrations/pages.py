@@ -14,10 +14,11 @@ from libs.web.forms import Form, FormErrors, read_form
 from libs.web.i18n import _, language_of
 from libs.web.problems import Conflict, Malformed
 from libs.web.templating import render
-from services.registrations import commands, page_queries
-from services.registrations.commands import Registered
+from services.registrations import page_queries
 from services.registrations.inputs import RegistrationRequest
+from services.registrations.lane import lane_of
 from services.registrations.problems import MaybeDuplicate, SeatKindUnknown
+from services.registrations.registering import Ask, Registered
 from services.registrations.session_view import SessionView, people_ahead
 from services.registrations.signup_choices import form_choices, seat_choices
 from services.registrations.signup_form import SignupForm, new_id, read_request, registration_id_of
@@ -77,10 +78,8 @@ async def already_registered(request: Request, session_id: UUID) -> Response:
 async def save(
     request: Request, session_id: UUID, asked: RegistrationRequest, registration_id: UUID
 ) -> Registered:
-    """Register in a transaction of its own, so that a refusal which becomes a page rolls everything back."""
-    service = service_of(request)
-    async with service.database.transaction() as tx:
-        return await commands.register(tx, service.settings, session_id, asked, registration_id)
+    """Register by the lane; the form's id makes a form sent twice one registration."""
+    return await lane_of(request).register(Ask(session_id, asked, registration_id, may_exist=True))
 
 
 def corrected(form: SignupForm, problem: Malformed) -> SignupForm:

@@ -1,7 +1,7 @@
 """What a registration can be refused for."""
 
 from libs.web.i18n import _
-from libs.web.problems import Conflict, Gone, Malformed, NotFound
+from libs.web.problems import Conflict, Gone, Malformed, NotFound, Unavailable
 
 
 class SessionUnknown(NotFound):
@@ -85,3 +85,34 @@ class NoCalendarEntry(NotFound):
     slug = "no-calendar-entry"
     title = _("Il n’y a rien à mettre au calendrier")
     detail = _("Le calendrier sert aux personnes qui ont une place.")
+
+
+class NotWaiting(Conflict):
+    slug = "not-waiting"
+    title = _("Cette personne n’est plus dans la file d’attente")
+    detail = _("Relisez la file : quelque chose vient de changer.")
+
+
+class TooEarly(Conflict):
+    slug = "too-early"
+    title = _("Un appel sans réponse ne suffit pas encore")
+    detail = _("La veille et le jour même seulement : avant, la personne garde son délai.")
+
+
+class SameSession(Conflict):
+    slug = "same-session"
+    title = _("La personne est déjà inscrite à cet atelier")
+
+
+class AlreadyRegistered(Conflict):
+    slug = "already-registered"
+    title = _("La personne est déjà inscrite à l’autre atelier")
+    detail = _("Annulez l’inscription en trop au lieu de la déplacer.")
+
+
+class TooManyAtOnce(Unavailable):
+    """The lane's queue is full: nothing of the request was looked at."""
+
+    slug = "too-many-at-once"
+    title = _("Beaucoup de personnes s’inscrivent en ce moment")
+    detail = _("Rien n’a été enregistré. Réessayez dans quelques secondes.")

@@ -11,7 +11,8 @@ from sqlmodel import col
 from libs.messaging.contracts import Alternative, SeatsOfKind, SeatsState, SessionState, SessionTimes
 from libs.settings import Settings
 from services.registrations.alternatives import Candidate, nearest
-from services.registrations.models import LIVE, Registration, SessionCopy
+from services.registrations.models import Registration, SessionCopy
+from services.registrations.seatbook import LIVE
 
 _SEATS = sa.text(
     """

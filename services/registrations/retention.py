@@ -39,6 +39,8 @@ def erase(seating: Seating, registration: Registration) -> None:
     registration.organisation = registration.role = None
     registration.target_groups = []
     registration.content_hash = b""
+    # The ledger keeps its numbers; nothing leads from them to a person any more.
+    registration.ledger_ref = None
     registration.generation += 1
     seating.telling.forget(registration)
 

@@ -1,7 +1,8 @@
-"""A session's seats under its lock: what is free, who takes it, and who is called next."""
+"""A session's seats under its lock: the part of its book that a command needs, and what came of it."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from decimal import Decimal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,157 +12,363 @@ from sqlmodel import col, select
 from libs.clock import decision_time
 from libs.messaging.contracts import SessionState
 from libs.settings import Settings
-from services.registrations import offers, pools, waitlist
-from services.registrations.models import Registration, SeatPool, SessionCopy
+from services.registrations import ledger, pools
+from services.registrations.models import LedgerEntry, Registration, SessionCopy
 from services.registrations.pools import PoolKey
+from services.registrations.seatbook import (
+    LIVE,
+    Accept,
+    Command,
+    Lapse,
+    Move,
+    Person,
+    Pool,
+    Prioritise,
+    Replan,
+    Request,
+    SeatBook,
+    Terms,
+    terms_of,
+)
 from services.registrations.telling import Telling
-
-Seat = Literal["confirmed", "offered"]
 
 
 class Seating:
     """Holds the session's row lock: every decision about its seats is made through one of these.
 
-    `now` was read after the lock. Changes are written, and people told, by `finish`.
+    `now` was read after the lock. `do` decides; changes are written, and people told, by `finish`.
     """
 
     def __init__(
-        self, tx: AsyncSession, settings: Settings, row: SessionCopy, seats: list[SeatPool], now: datetime
+        self, tx: AsyncSession, settings: Settings, row: SessionCopy, book: SeatBook, now: datetime
     ) -> None:
         self.tx = tx
         self.row = row
         self.now = now
+        self.book = book
         self.facts = SessionState.model_validate(row.facts)
         self.telling = Telling(tx, settings, row, now)
-        self._pools = {PoolKey(pool.seat_kind, pool.channel): pool for pool in seats}
+        self._rows: dict[UUID, Registration] = {}
+        self._entries: list[ledger.Entry] = []
+        self._asked: list[Registration] = []
+        self._written = {key: pool.effective for key, pool in book.pools.items()}
 
     @classmethod
     async def lock(cls, tx: AsyncSession, settings: Settings, session_id: UUID) -> "Seating | None":
         """Wait for the session's row and read its seats; None if `events` has said nothing of it yet."""
-        row = await tx.get(SessionCopy, session_id, with_for_update=True, populate_existing=True)
+        row = await tx.get(
+            SessionCopy, session_id, with_for_update={"key_share": True}, populate_existing=True
+        )
         if row is None or row.facts is None:
             return None
-        seats = await tx.scalars(
-            select(SeatPool)
-            .where(SeatPool.session_id == session_id)
-            .execution_options(populate_existing=True)
-        )
-        return cls(tx, settings, row, list(seats), await decision_time(tx))
+        now = await decision_time(tx)
+        terms = terms_of(SessionState.model_validate(row.facts))
+        if row.last_entry == 0:
+            return await cls._opened(tx, settings, row, terms, now)
+        return cls(tx, settings, row, SeatBook(terms, await _pools(tx, session_id), {}, row.last_seq), now)
+
+    @classmethod
+    async def _opened(
+        cls, tx: AsyncSession, settings: Settings, row: SessionCopy, terms: Terms, now: datetime
+    ) -> "Seating":
+        """The session's ledger begins: with everybody who was there before it, if anybody was."""
+        people = [person_of(registration) for registration in await _registrations_of(tx, row.id)]
+        book = SeatBook.opened(terms, now, people, row.last_seq)
+        seating = cls(tx, settings, row, book, now)
+        seating._written = {key: pool.effective for key, pool in (await _pools(tx, row.id)).items()}
+        seating._entries.append(ledger.opening(book, now))
+        return seating
 
     @property
     def is_over(self) -> bool:
         """Whether no seat of this session can change hands any more."""
-        return self.row.status != "published" or self.now >= self.facts.starts_at_utc
+        return self.book.is_over(self.now)
 
-    def free(self) -> dict[PoolKey, int]:
-        return {key: pool.effective - pool.confirmed - pool.offered for key, pool in self._pools.items()}
+    def know(self, *registrations: Registration) -> None:
+        """Take these people into the book, so that a command can name them."""
+        for registration in registrations:
+            ref = ref_of(registration)
+            self._rows[ref] = registration
+            self.book.people.setdefault(ref, person_of(registration))
 
-    def used_by_kind(self) -> dict[str, int]:
-        """How many seats of each kind are taken or kept for somebody."""
-        used: dict[str, int] = {}
-        for key, pool in self._pools.items():
-            used[key.seat_kind] = used.get(key.seat_kind, 0) + pool.confirmed + pool.offered
-        return used
+    async def everybody(self) -> list[Registration]:
+        """All who have a seat or may still get one, in the order of their requests; now in the book."""
+        found = await _registrations_of(self.tx, self.row.id, LIVE)
+        self.know(*found)
+        return found
 
-    def seat(self, registration: Registration, pool: PoolKey, seat: Seat) -> None:
-        """Give `registration` a free seat of `pool`."""
-        registration.pool_channel = pool.channel
-        self._count(pool, seat, +1)
+    async def waiting(self) -> list[Registration]:
+        """All who wait, in the order of their requests; now in the book."""
+        found = await _registrations_of(self.tx, self.row.id, ("waitlisted",))
+        self.know(*found)
+        return found
 
-    def accept(self, registration: Registration) -> None:
-        """The offered seat becomes a confirmed one."""
-        pool = self._pool_of(registration)
-        self._count(pool, "offered", -1)
-        self._count(pool, "confirmed", +1)
+    async def do(self, command: Command) -> list[Registration]:
+        """Decide, and record it. The people touched, as they stand now, without those newly asked.
 
-    def vacate(self, registration: Registration, seat: Seat) -> None:
-        """Take back the seat of somebody who leaves; `settle` then gives it on."""
-        self._count(self._pool_of(registration), seat, -1)
-        registration.pool_channel = None
-
-    def replan(self) -> None:
-        """Share out the seats anew after the plan, the time or the seats in use have changed."""
-        plan = pools.plan_of(self.facts)
-        used = {key: pool.confirmed + pool.offered for key, pool in self._pools.items()}
-        for key, seats in pools.effective_seats(plan, used, self.now).items():
-            self._pool(key).effective = seats
-        self.row.next_release_at = pools.next_release(plan, self.now)
-        self.row.seats_dirty = True
-
-    async def settle(self) -> None:
-        """Replan, then offer every free seat to the people waiting, in order (rules S2 and S3).
-
-        In the transaction that freed the seat: nobody waits for a timer.
+        Whoever is offered a seat is told by `finish`, after those whom the caller tells. Raises a `Refused`.
         """
-        self.replan()
-        if self.is_over or not any(count > 0 for count in self.free().values()):
-            return
-        await self.tx.flush()
-        found = waitlist.promotions(self.free(), await self._line())
-        people = await self._registrations([promotion.waiter.id for promotion in found])
-        for promotion in found:
-            self._offer(people[promotion.waiter.id], promotion.pool)
+        await self._load_for(command)
+        people = self.book.do(command, self.now)
+        self._entries.append(ledger.entry(command, people, self.now))
+        changed = []
+        with self.tx.no_autoflush:
+            await self._know_rows(people)
+            for person in people:
+                registration = self._rows[person.ref]
+                newly_asked = person.status == "offered" and registration.status != "offered"
+                _stand(registration, person, self.now)
+                (self._asked if newly_asked else changed).append(registration)
+            await self._write_seats(len(people))
+        return changed
+
+    async def admit(self, registration: Registration) -> None:
+        """A request from somebody whose row is not written yet: it gets its number, and seat or place."""
+        request = Request(ref_of(registration), registration.seat_kind, registration.channel)
+        self._rows[request.ref] = registration
+        with self.tx.no_autoflush:
+            self.tx.add(registration)
+            await self.do(request)
 
     async def finish(self) -> None:
         """Write what was decided and announce it; the caller's transaction commits."""
+        self._write_entries()
+        self.row.last_seq = self.book.last_seq
+        self.row.next_release_at = pools.next_release(self.book.terms.plan, self.now)
         self.row.seats_dirty = True
+        for registration in self._asked:
+            self.telling.tell(registration, "offered")
+        self._asked.clear()
         await self.telling.finish()
 
-    async def position(self, seq: int) -> int:
-        """The place in the line of the person with this number: 1 is next."""
-        ahead = await self.tx.scalar(
-            sa.select(sa.func.count()).where(
-                col(Registration.session_id) == self.row.id,
-                col(Registration.status) == "waitlisted",
-                col(Registration.seq) < seq,
-            )
-        )
-        return (ahead or 0) + 1
+    async def position(self, registration: Registration) -> int:
+        """The place in the line for seats of this person's kind: 1 is next."""
+        await self.tx.flush()
+        return await place_in_line(self.tx, registration)
 
-    async def waiting(self) -> int:
-        """How many people wait, whatever seat they wait for."""
-        count = await self.tx.scalar(
-            sa.select(sa.func.count()).where(
-                col(Registration.session_id) == self.row.id, col(Registration.status) == "waitlisted"
-            )
-        )
-        return count or 0
+    # Loading.
 
-    def _offer(self, registration: Registration, pool: PoolKey) -> None:
-        registration.status = "offered"
+    async def _load_for(self, command: Command) -> None:
+        """See that the book holds whom the command may touch: partial, it decides as if it were whole."""
+        if isinstance(command, Accept | Prioritise | Request):
+            return
+        if isinstance(command, Replan) and self._moves_people(command.terms):
+            await self.everybody()
+        elif isinstance(command, Replan):
+            await self._load_first_of_line(self._free_after(command.terms))
+        elif isinstance(command, Move):
+            await self.waiting()
+        else:
+            freed = len(await self._late_offers()) if isinstance(command, Lapse) else 1
+            free = sum(pool.free for pool in self.book.pools.values())
+            await self._load_first_of_line(free + freed)
+
+    def _moves_people(self, terms: Terms) -> bool:
+        """Whether new terms touch people who don't wait for a seat: their kind of seat, or their offer."""
+        old = self.book.terms
+        return terms.status != "published" or terms.kinds != old.kinds or terms.starts_at < old.starts_at
+
+    def _free_after(self, terms: Terms) -> int:
+        """How many seats new terms leave free. Too many people on one kind take none of the other."""
+        free = dict(terms.plan.capacity)
+        for key, pool in self.book.pools.items():
+            free[key.seat_kind] = free.get(key.seat_kind, 0) + pool.granted - pool.used
+        return sum(max(0, seats) for seats in free.values())
+
+    async def _late_offers(self) -> Sequence[Registration]:
+        late = (
+            await self.tx.scalars(
+                select(Registration).where(
+                    Registration.session_id == self.row.id,
+                    Registration.status == "offered",
+                    col(Registration.offer_expires_at) <= self.now,
+                )
+            )
+        ).all()
+        self.know(*late)
+        return late
+
+    async def _load_first_of_line(self, count: int) -> None:
+        """The first `count` of each kind and channel: so many seats can't reach anybody behind them."""
+        if count <= 0 or not self.book.waiting:
+            return
+        await self.tx.flush()
+        rows = await self.tx.execute(_FIRST_OF_LINE, {"session_id": self.row.id, "count": count})
+        for row in rows:
+            self.book.people.setdefault(
+                row.ledger_ref,
+                Person(
+                    row.ledger_ref, row.seq, row.seat_kind, row.channel, "waitlisted",
+                    priority=row.priority, place=row.place,
+                ),
+            )  # fmt: skip
+
+    async def _know_rows(self, people: Sequence[Person]) -> None:
+        missing = [person.ref for person in people if person.ref not in self._rows]
+        if missing:
+            rows = await self.tx.scalars(
+                select(Registration).where(col(Registration.ledger_ref).in_(missing))
+            )
+            self._rows |= {ref_of(registration): registration for registration in rows}
+
+    # Writing.
+
+    async def _write_seats(self, changes: int) -> None:
+        """The shares first with room to spare, then the people, then the shares as they are.
+
+        The people's rows are written one after the other: in between, a pool may look fuller than it is.
+        """
+        now = {key: pool.effective for key, pool in self.book.pools.items()}
+        shares = [
+            {
+                "session_id": self.row.id,
+                "seat_kind": key.seat_kind,
+                "channel": key.channel,
+                "effective": seats,
+            }
+            for key, seats in now.items()
+        ]
+        if now == self._written and changes <= 1:
+            await self.tx.flush()
+            return
+        await self.tx.execute(
+            _WIDEN,
+            [
+                share | {"wide": max(seats, self._written.get(key, 0)) + changes}
+                for share, (key, seats) in zip(shares, now.items(), strict=True)
+            ],
+        )
+        await self.tx.flush()
+        await self.tx.execute(_SHARE, shares)
+        self._written = now
+
+    def _write_entries(self) -> None:
+        for entry in self._entries:
+            self.row.last_entry += 1
+            self.tx.add(
+                LedgerEntry(
+                    session_id=self.row.id,
+                    entry=self.row.last_entry,
+                    at=entry.at,
+                    command=entry.command,
+                    inputs=entry.inputs,
+                    touched=entry.touched,
+                )
+            )
+        self._entries.clear()
+
+
+async def lock_both(
+    tx: AsyncSession, settings: Settings, one: UUID, other: UUID
+) -> "tuple[Seating | None, Seating | None]":
+    """Lock two sessions in the order of their ids: two people who cross never wait for each other."""
+    first, second = sorted((one, other))
+    found = {first: await Seating.lock(tx, settings, first)}
+    found[second] = await Seating.lock(tx, settings, second)
+    return found[one], found[other]
+
+
+def ref_of(registration: Registration) -> UUID:
+    assert registration.ledger_ref is not None, "only an erased person has none, and nothing happens to them"
+    return registration.ledger_ref
+
+
+def person_of(registration: Registration) -> Person:
+    """Somebody as the seat book knows them."""
+    return Person(
+        ref=ref_of(registration),
+        seq=registration.seq,
+        kind=registration.seat_kind,
+        channel=registration.channel,
+        status=registration.status,
+        pool=registration.pool_channel,
+        priority=registration.priority,
+        place=registration.place,
+        granted=registration.granted,
+        offer_until=registration.offer_expires_at,
+    )
+
+
+async def place_in_line(tx: AsyncSession, registration: Registration) -> int:
+    """How many wait for a seat of this kind up to and with this person."""
+    place = await tx.scalar(
+        _PLACE,
+        {
+            "session_id": registration.session_id,
+            "seat_kind": registration.seat_kind,
+            "priority": registration.priority,
+            "standing": registration.place if registration.place is not None else Decimal(registration.seq),
+            "seq": registration.seq,
+        },
+    )
+    return int(place or 0) + 1
+
+
+def _stand(registration: Registration, person: Person, now: datetime) -> None:
+    """Write a person's standing into their row; a new state has a new calendar SEQUENCE (RFC 5546, 2.1.4)."""
+    was, registration.status = registration.status, person.status
+    registration.seq, registration.seat_kind = person.seq, person.kind
+    registration.pool_channel, registration.granted = person.pool, person.granted
+    registration.priority, registration.place = person.priority, person.place
+    registration.offer_expires_at = person.offer_until
+    if person.status == was:
+        return
+    if was != "pending":
         registration.sequence += 1
-        registration.offer_expires_at = offers.expires_at(
-            self.now, self.facts.starts_at_utc, self.facts.waitlist.offer_hours
+    if person.status == "confirmed":
+        registration.confirmed_at, registration.invited = now, True
+    elif person.status not in LIVE:
+        registration.ended_at = now
+
+
+async def _pools(tx: AsyncSession, session_id: UUID) -> dict[PoolKey, Pool]:
+    rows = await tx.execute(_POOLS, {"session_id": session_id})
+    return {
+        PoolKey(row.seat_kind, row.channel): Pool(
+            row.effective, row.confirmed, row.offered, row.waiting, row.granted
         )
-        self.seat(registration, pool, "offered")
-        self.telling.tell(registration, "offered")
+        for row in rows
+    }
 
-    async def _line(self) -> list[waitlist.Waiter]:
-        rows = await self.tx.execute(
-            sa.select(
-                col(Registration.id),
-                col(Registration.seat_kind),
-                col(Registration.channel),
-                col(Registration.seq),
-            ).where(col(Registration.session_id) == self.row.id, col(Registration.status) == "waitlisted")
-        )
-        return [waitlist.Waiter(*row) for row in rows]
 
-    async def _registrations(self, ids: list[UUID]) -> dict[UUID, Registration]:
-        rows = await self.tx.scalars(select(Registration).where(col(Registration.id).in_(ids)))
-        return {registration.id: registration for registration in rows}
+async def _registrations_of(
+    tx: AsyncSession, session_id: UUID, statuses: Sequence[str] | None = None
+) -> list[Registration]:
+    wanted = select(Registration).where(
+        Registration.session_id == session_id, col(Registration.ledger_ref).is_not(None)
+    )
+    if statuses is not None:
+        wanted = wanted.where(col(Registration.status).in_(statuses))
+    return list(await tx.scalars(wanted.order_by(col(Registration.seq))))
 
-    def _pool_of(self, registration: Registration) -> PoolKey:
-        assert registration.pool_channel is not None, "a seat always belongs to a pool"
-        return PoolKey(registration.seat_kind, registration.pool_channel)
 
-    def _pool(self, key: PoolKey) -> SeatPool:
-        if key not in self._pools:
-            pool = SeatPool(session_id=self.row.id, seat_kind=key.seat_kind, channel=key.channel)
-            self.tx.add(pool)
-            self._pools[key] = pool
-        return self._pools[key]
-
-    def _count(self, key: PoolKey, seat: Seat, change: int) -> None:
-        pool = self._pool(key)
-        setattr(pool, seat, getattr(pool, seat) + change)
+_POOLS = sa.text(
+    "select seat_kind, channel, effective, confirmed, offered, waiting, granted from seat_pool"
+    " where session_id = :session_id"
+)
+_WIDEN = sa.text(
+    "insert into seat_pool (session_id, seat_kind, channel, effective, confirmed, offered)"
+    " values (:session_id, :seat_kind, :channel, :wide, 0, 0)"
+    " on conflict (session_id, seat_kind, channel) do update set effective = excluded.effective"
+)
+_SHARE = sa.text(
+    "update seat_pool set effective = :effective"
+    " where session_id = :session_id and seat_kind = :seat_kind and channel = :channel"
+)
+_FIRST_OF_LINE = sa.text(
+    """
+    select ledger_ref, seq, seat_kind, channel, priority, place from (
+        select ledger_ref, seq, seat_kind, channel, priority, place, row_number() over (
+            partition by seat_kind, channel order by -priority, coalesce(place, seq), seq
+        ) as number
+        from registration where session_id = :session_id and status = 'waitlisted'
+    ) as line where number <= :count
+    """
+)
+_PLACE = sa.text(
+    """
+    select count(*) from registration
+    where session_id = :session_id and status = 'waitlisted' and seat_kind = :seat_kind
+        and (-priority, coalesce(place, seq), seq) < (-(:priority)::int, (:standing)::numeric, :seq)
+    """
+)

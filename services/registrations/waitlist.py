@@ -2,32 +2,71 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from decimal import Decimal, localcontext
+from typing import Generic, Protocol, TypeVar
 
 from services.registrations.pools import GENERAL, PoolKey
 
+HIGHEST_PRIORITY = 9
+"""The class that comes first; 0 is everybody's."""
+_DIGITS = 1_000
+
+
+class Waiter(Protocol):
+    """Somebody who waits. `seq` was given under the session's lock; `place` by staff, or None."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def place(self) -> Decimal | None: ...
+
+
+W = TypeVar("W", bound=Waiter)
+
 
 @dataclass(frozen=True, slots=True)
-class Waiter:
-    """Somebody who waits. `seq` was given under the session's lock."""
-
-    id: UUID
-    seat_kind: str
-    channel: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
+class Promotion(Generic[W]):
     """A free seat of `pool`, to be offered to `waiter`."""
 
-    waiter: Waiter
+    waiter: W
     pool: PoolKey
 
 
-def in_order(waiters: Iterable[Waiter]) -> list[Waiter]:
-    """The line, first come first served: a pure function of stored facts (rule S4)."""
-    return sorted(waiters, key=lambda waiter: waiter.seq)
+def order(waiter: Waiter) -> tuple[int, Decimal, int]:
+    """The key of the line, a pure function of stored facts (rule S4).
+
+    The higher class first; within a class first come, first served, but for those whom staff have moved.
+    """
+    return -waiter.priority, standing(waiter), waiter.seq
+
+
+def standing(waiter: Waiter) -> Decimal:
+    """Where somebody stands within their class: the number of their request, unless they were moved."""
+    return Decimal(waiter.seq) if waiter.place is None else waiter.place
+
+
+def in_order(waiters: Iterable[W]) -> list[W]:
+    """The line."""
+    return sorted(waiters, key=order)
+
+
+def between(ahead: Waiter | None, behind: Waiter) -> Decimal:
+    """A standing after `ahead` and before `behind`, who are neighbours of one class; exact.
+
+    Never a whole number: somebody who comes back into the class by the number of their request would
+    share it, and nobody could be put between the two any more.
+    """
+    high = standing(behind)
+    low = high - 1 if ahead is None else standing(ahead)
+    with localcontext(prec=_DIGITS):
+        middle = (low + high) / 2
+        return middle if middle % 1 else middle - min(Decimal(1), middle - low) / 2
 
 
 def pool_for(free: Mapping[PoolKey, int], seat_kind: str, channel: str) -> PoolKey | None:
@@ -38,15 +77,17 @@ def pool_for(free: Mapping[PoolKey, int], seat_kind: str, channel: str) -> PoolK
     return None
 
 
-def promotions(free: Mapping[PoolKey, int], waiters: Iterable[Waiter]) -> Sequence[Promotion]:
+def promotions(free: Mapping[PoolKey, int], waiters: Iterable[W]) -> Sequence[Promotion[W]]:
     """Which free seats are offered to whom: down the line, each the first seat that they may use.
 
     Somebody for whom no seat is free now is passed over and keeps their place (rules S2, S3).
     """
-    left = dict(free)
-    found = []
+    left = {key: seats for key, seats in free.items() if seats > 0}
+    found: list[Promotion[W]] = []
+    if not left:
+        return found
     for waiter in in_order(waiters):
-        pool = pool_for(left, waiter.seat_kind, waiter.channel)
+        pool = pool_for(left, waiter.kind, waiter.channel)
         if pool is not None:
             left[pool] -= 1
             found.append(Promotion(waiter, pool))

@@ -1,0 +1,100 @@
+"""The address at which crowds register: `POST …/sessions/{session_id}/registrations`.
+
+A plain route that reads the body itself: what FastAPI's dependency machinery would cost, a rush needs.
+"""
+
+import hashlib
+from uuid import UUID, uuid4
+
+import orjson
+from fastapi import APIRouter
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from libs.manage_tokens import manage_token
+from libs.settings import Settings
+from libs.web.app import service_of
+from libs.web.auth import bearer_of, staff_of
+from libs.web.i18n import _
+from libs.web.problems import Malformed, Unauthorized
+from libs.web.validation import FieldError, field_errors
+from services.registrations.inputs import RegistrationRequest
+from services.registrations.lane import lane_of
+from services.registrations.problems import SessionUnknown
+from services.registrations.registering import Ask, ClientKey, Registered
+
+PATH = "/api/registrations/v1/sessions/{session_id}/registrations"
+LONGEST_KEY = 255
+
+
+class RegistrationCreated(BaseModel):
+    """`position` is the place in the line, 1 being next. The token is shown here and in messages only."""
+
+    id: UUID
+    session_id: UUID
+    status: str
+    position: int | None
+    confirmation_number: str
+    manage_url: str
+    manage_token: str
+
+
+async def register(request: Request) -> Response:
+    """Register somebody. Channels other than `web` need a staff token."""
+    lane = lane_of(request)
+    lane.check_room()
+    session_id = _session_id(request)
+    try:
+        asked = RegistrationRequest.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+        raise Malformed(errors=field_errors(found)) from None
+    if asked.channel != "web" and staff_of(request) is None:
+        raise Unauthorized
+    done = await lane.register(Ask(session_id, asked, uuid4(), _client_key(request)))
+    return Response(
+        _answer(service_of(request).settings, done),
+        201 if done.created else 200,
+        {"Location": f"/api/registrations/v1/registrations/{done.id}"},
+        "application/json",
+    )
+
+
+def register_router() -> APIRouter:
+    router = APIRouter()
+    router.add_route(PATH, register, methods=["POST"], include_in_schema=False)
+    return router
+
+
+def _session_id(request: Request) -> UUID:
+    try:
+        return UUID(request.path_params["session_id"])
+    except ValueError:
+        raise SessionUnknown from None
+
+
+def _client_key(request: Request) -> ClientKey | None:
+    """The key within this route and credential; the credential is kept as a hash."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not (1 <= len(key) <= LONGEST_KEY and "\0" not in key):
+        raise Malformed(errors=[FieldError("Idempotency-Key", _("La clé doit avoir de 1 à 255 caractères."))])
+    credential = hashlib.sha256((bearer_of(request) or "").encode()).hexdigest()[:16]
+    return ClientKey(f"POST {request.url.path} {credential}", key)
+
+
+def _answer(settings: Settings, done: Registered) -> bytes:
+    token = manage_token(settings.secret, done.id, done.generation)
+    return orjson.dumps(
+        {
+            "id": str(done.id),
+            "session_id": str(done.session_id),
+            "status": done.status,
+            "position": done.position,
+            "confirmation_number": done.confirmation_number,
+            "manage_url": f"{settings.base_url}/mon-inscription/{token}",
+            "manage_token": token,
+        }
+    )

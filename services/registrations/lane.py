@@ -1,0 +1,176 @@
+"""The lane: requests for seats that arrive together are carried out together, in their order.
+
+While one batch waits for the database the next one gathers: the busier it gets, the cheaper each is.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from starlette.requests import Request
+
+from libs.database import Database, is_unavailable
+from libs.settings import Settings
+from libs.web.problems import Unavailable
+from services.registrations.known_sessions import KnownSessions
+from services.registrations.problems import TooManyAtOnce
+from services.registrations.registering import Ask, NotSettled, Outcome, Registered, register_all
+
+BOUND = 2_000
+"""Requests that may wait; the next one is told to come back, before any work is done for it."""
+LARGEST_BATCH = 200
+_TRIES = 4
+_PAUSE_SECONDS = 0.1
+
+Settle = Callable[[UUID], Awaitable[None]]
+"""Records what is due on a session, in a transaction of its own."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    ask: Ask
+    answer: "asyncio.Future[Registered]"
+
+
+class Lane:
+    """One per process. It has no loop to keep alive: whoever finds it idle sets it going."""
+
+    def __init__(self, database: Database, settings: Settings, settle: Settle, *, bound: int = BOUND) -> None:
+        self._database = database
+        self._settings = settings
+        self._settle = settle
+        self._bound = bound
+        self._known = KnownSessions(settings)
+        self._queue: deque[_Waiting] = deque()
+        self._working: asyncio.Task[None] | None = None
+        self._apart: set[asyncio.Task[None]] = set()
+        self._apart_count = 0
+
+    def check_room(self) -> None:
+        """Raises `TooManyAtOnce` when the queue is at its bound."""
+        if len(self._queue) + self._apart_count >= self._bound:
+            raise TooManyAtOnce(retry_after=2)
+
+    async def register(self, ask: Ask) -> Registered:
+        """Register somebody, once: the same key, or id with the same content, answers the same.
+
+        Raises a `Problem`: `SessionUnknown`, `RegistrationClosed`, `NotOpenYet`, `SessionCancelled`,
+        `SessionFull`, `MaybeDuplicate`, `KeyReused`, `SeatKindUnknown`, `Malformed` for a professional
+        session without organisation and role, `TooManyAtOnce`, and `Unavailable`.
+        """
+        self.check_room()
+        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work(), name="lane")
+        return await waiting.answer
+
+    async def _work(self) -> None:
+        """Carry out what has gathered until nothing is left."""
+        try:
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_BATCH))]
+                await self._carry_out([one for one in batch if not one.answer.done()])
+        finally:
+            self._working = None
+            # Only a cancelled task leaves anybody here: nobody waits for a worker that is gone.
+            for waiting in self._queue:
+                _fail(waiting, Unavailable())
+            self._queue.clear()
+
+    async def _carry_out(self, batch: Sequence[_Waiting], *, alone: bool = False) -> None:
+        """See that everybody gets an answer; one that can't be written doesn't spoil the others."""
+        try:
+            await self._try(batch, alone=alone)
+        except asyncpg.LockNotAvailableError:
+            self._set_apart(batch, alone=alone)
+        except Exception as error:
+            if is_unavailable(error):
+                _fail_all(batch, Unavailable())
+            elif len(batch) == 1:
+                _fail_all(batch, error)
+            else:
+                for one in batch:
+                    await self._carry_out([one], alone=alone)
+        except asyncio.CancelledError:
+            _fail_all(batch, Unavailable())
+            raise
+
+    async def _try(self, batch: Sequence[_Waiting], *, alone: bool) -> None:
+        """Again on a new connection when one is lost: a request that was committed is found by its id."""
+        for attempt in range(_TRIES):
+            try:
+                outcomes = await self._once([waiting.ask for waiting in batch], patient=alone)
+            except NotSettled as unsettled:
+                for session_id in unsettled.session_ids:
+                    await self._settle(session_id)
+            except asyncpg.UniqueViolationError:
+                # Two confirmation numbers in a billion were the same; the next ones won't be.
+                if attempt == _TRIES - 1:
+                    raise
+            except Exception as error:
+                if not is_unavailable(error) or attempt == _TRIES - 1:
+                    raise
+                for waiting in batch:
+                    waiting.ask.may_exist = waiting.ask.tried = True
+                await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
+            else:
+                _answer(batch, outcomes)
+                return
+        raise Unavailable
+
+    async def _once(self, asks: Sequence[Ask], *, patient: bool) -> list[Outcome]:
+        async with self._database.plain_transaction(patient=patient) as connection:
+            outcomes, written = await register_all(connection, self._settings, self._known, asks)
+        if written:
+            self._database.announced()
+        return outcomes
+
+    def _set_apart(self, batch: Sequence[_Waiting], *, alone: bool) -> None:
+        """A session that is locked for long must not hold up the others: each goes on by itself."""
+        if alone:
+            _fail_all(batch, Unavailable())
+            return
+        by_session: dict[UUID, list[_Waiting]] = {}
+        for waiting in batch:
+            by_session.setdefault(waiting.ask.session_id, []).append(waiting)
+        for its in by_session.values():
+            self._apart_count += len(its)
+            task = asyncio.create_task(self._alone(its), name="lane apart")
+            self._apart.add(task)
+            task.add_done_callback(self._apart.discard)
+
+    async def _alone(self, its: Sequence[_Waiting]) -> None:
+        try:
+            await self._carry_out(its, alone=True)
+        finally:
+            self._apart_count -= len(its)
+            _fail_all(its, Unavailable())
+
+
+def lane_of(request: Request) -> Lane:
+    """The lane of the service that answers `request`."""
+    lane: Lane = request.app.state.lane
+    return lane
+
+
+def _answer(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        if isinstance(outcome, Registered):
+            if not waiting.answer.done():
+                waiting.answer.set_result(outcome)
+        else:
+            _fail(waiting, outcome)
+
+
+def _fail_all(batch: Sequence[_Waiting], error: Exception) -> None:
+    for waiting in batch:
+        _fail(waiting, error)
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)

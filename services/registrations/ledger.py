@@ -1,0 +1,202 @@
+"""The seat ledger's form: each command with its inputs, and each person it touched, as plain JSON.
+
+Nothing here names anybody: people are their random `ref`, a reason given by staff stays elsewhere.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from libs.messaging.contracts import HeldSeats
+from libs.messaging.contracts import Release as DatedRelease
+from services.registrations.pools import Plan
+from services.registrations.seatbook import (
+    Accept,
+    Cancel,
+    Command,
+    Decline,
+    Grant,
+    Lapse,
+    Move,
+    NoAnswer,
+    Person,
+    Prioritise,
+    Release,
+    Replan,
+    Request,
+    SeatBook,
+    Terms,
+)
+
+OPEN = "open"
+"""The first entry about a session: everybody as they stood, and the plan."""
+
+_NAMES: Mapping[type[Any], str] = {
+    Replan: "replan", Request: "request", Cancel: "cancel", Accept: "accept", Decline: "decline",
+    Lapse: "lapse", NoAnswer: "no_answer", Release: "release", Grant: "grant", Move: "move",
+    Prioritise: "prioritise",
+}  # fmt: skip
+
+
+class NotAnEntry(ValueError):
+    """What the ledger says can't be read as a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decision: at that time, this command touched these people."""
+
+    at: datetime
+    command: str
+    inputs: dict[str, Any]
+    touched: list[dict[str, Any]]
+
+
+def opening(book: SeatBook, now: datetime) -> Entry:
+    """The entry that a session's ledger begins with."""
+    inputs = {"terms": terms_json(book.terms), "last_seq": book.last_seq}
+    return Entry(now, OPEN, inputs, standings(book.people.values()))
+
+
+def entry(command: Command, touched: Iterable[Person], now: datetime) -> Entry:
+    """The entry about a command that was carried out."""
+    return Entry(now, _NAMES[type(command)], inputs_of(command), standings(touched))
+
+
+def opened(found: Entry) -> SeatBook:
+    """The book that an opening entry describes."""
+    try:
+        people = [person_of(item) for item in found.touched]
+        return SeatBook.opened(
+            terms_of_json(found.inputs["terms"]), found.at, people, found.inputs["last_seq"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotAnEntry(str(error)) from error
+
+
+def inputs_of(command: Command) -> dict[str, Any]:
+    """What the command rests on."""
+    match command:
+        case Replan(terms):
+            return terms_json(terms)
+        case Request(ref, kind, channel):
+            return {"ref": str(ref), "kind": kind, "channel": channel}
+        case Move(ref, before):
+            return {"ref": str(ref), "before": None if before is None else str(before)}
+        case Prioritise(ref, priority):
+            return {"ref": str(ref), "priority": priority}
+        case Cancel(ref) | Accept(ref) | Decline(ref) | NoAnswer(ref) | Grant(ref):
+            return {"ref": str(ref)}
+        case Lapse() | Release():
+            return {}
+
+
+def command_of(found: Entry) -> Command:
+    """The command that an entry records. Raises `NotAnEntry`."""
+    inputs = found.inputs
+    try:
+        match found.command:
+            case "replan":
+                return Replan(terms_of_json(inputs))
+            case "request":
+                return Request(UUID(inputs["ref"]), inputs["kind"], inputs["channel"])
+            case "move":
+                before = inputs["before"]
+                return Move(UUID(inputs["ref"]), None if before is None else UUID(before))
+            case "prioritise":
+                return Prioritise(UUID(inputs["ref"]), inputs["priority"])
+            case "lapse":
+                return Lapse()
+            case "release":
+                return Release()
+        return _ON_ONE[found.command](UUID(inputs["ref"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotAnEntry(f"{found.command}: {error!r}") from error
+
+
+_ON_ONE: Mapping[str, type[Cancel | Accept | Decline | NoAnswer | Grant]] = {
+    "cancel": Cancel,
+    "accept": Accept,
+    "decline": Decline,
+    "no_answer": NoAnswer,
+    "grant": Grant,
+}
+
+
+def standings(people: Iterable[Person]) -> list[dict[str, Any]]:
+    return [standing(person) for person in people]
+
+
+def standing(person: Person) -> dict[str, Any]:
+    """Where a person stands; what is as usual is left out."""
+    found: dict[str, Any] = {
+        "ref": str(person.ref),
+        "seq": person.seq,
+        "kind": person.kind,
+        "channel": person.channel,
+        "status": person.status,
+    }
+    if person.pool is not None:
+        found["pool"] = person.pool
+    if person.priority:
+        found["priority"] = person.priority
+    if person.place is not None:
+        found["place"] = format(person.place.normalize(), "f")
+    if person.granted:
+        found["granted"] = True
+    if person.offer_until is not None:
+        found["until"] = person.offer_until.isoformat()
+    return found
+
+
+def person_of(found: Mapping[str, Any]) -> Person:
+    """The reverse of `standing`."""
+    place, until = found.get("place"), found.get("until")
+    return Person(
+        ref=UUID(found["ref"]),
+        seq=found["seq"],
+        kind=found["kind"],
+        channel=found["channel"],
+        status=found["status"],
+        pool=found.get("pool"),
+        priority=found.get("priority", 0),
+        place=None if place is None else Decimal(place),
+        granted=found.get("granted", False),
+        offer_until=None if until is None else datetime.fromisoformat(until),
+    )
+
+
+def terms_json(terms: Terms) -> dict[str, Any]:
+    return {
+        "capacity": dict(terms.plan.capacity),
+        "held": [[item.seat_kind, item.channel, item.seats] for item in terms.plan.held],
+        "releases": [
+            [item.at.isoformat(), item.seat_kind, item.channel, item.seats] for item in terms.plan.releases
+        ],
+        "kinds": list(terms.kinds),
+        "starts_at": terms.starts_at.isoformat(),
+        "status": terms.status,
+        "offer_hours": terms.offer_hours,
+        "limit": terms.limit,
+    }
+
+
+def terms_of_json(found: Mapping[str, Any]) -> Terms:
+    held = tuple(
+        HeldSeats(seat_kind=kind, channel=channel, seats=seats) for kind, channel, seats in found["held"]
+    )
+    releases = tuple(
+        DatedRelease(at=datetime.fromisoformat(at), seat_kind=kind, channel=channel, seats=seats)
+        for at, kind, channel, seats in found["releases"]
+    )
+    return Terms(
+        plan=Plan(found["capacity"], held, releases),
+        kinds=tuple(found["kinds"]),
+        starts_at=datetime.fromisoformat(found["starts_at"]),
+        status=found["status"],
+        offer_hours=found["offer_hours"],
+        limit=found["limit"],
+    )

@@ -1,0 +1,52 @@
+"""Opening: whether a session takes a registration now, and what a request for it must say."""
+
+from datetime import datetime
+
+from libs.messaging.contracts import SessionState
+from libs.web.problems import Malformed
+from services.registrations import pools
+from services.registrations.inputs import RegistrationRequest, professional_details
+from services.registrations.problems import (
+    NotOpenYet,
+    NoWebRegistration,
+    RegistrationClosed,
+    SeatKindUnknown,
+    SessionCancelled,
+)
+
+
+def check_open(facts: SessionState, now: datetime, channel: str, *, has_link: bool) -> None:
+    """Refuse when the session takes no registration now; it opens at one instant on every channel (S6).
+
+    `has_link`: the room link is known, without which nobody can be let into an online session. Raises
+    `SessionCancelled`, `RegistrationClosed`, `NoWebRegistration`, `NotOpenYet`.
+    """
+    if facts.status == "cancelled":
+        raise SessionCancelled
+    if facts.status != "published" or now >= (facts.closes_at or facts.starts_at_utc):
+        raise RegistrationClosed
+    if now >= facts.starts_at_utc or set(facts.registration_modes) <= {"drop_in"}:
+        raise RegistrationClosed
+    if channel == "web" and "web" not in facts.registration_modes:
+        raise NoWebRegistration
+    if facts.opens_at is not None and now < facts.opens_at:
+        raise NotOpenYet(opens_at=facts.opens_at.isoformat())
+    if not has_link and "online" in pools.seat_kinds(facts.modality):
+        raise NotOpenYet
+
+
+def seat_kind(facts: SessionState, wanted: str | None) -> str:
+    """The kind of seat asked for, the session's usual one if none is named. Raises `SeatKindUnknown`."""
+    kinds = pools.seat_kinds(facts.modality)
+    if wanted is None or len(kinds) == 1:
+        return kinds[0]
+    if wanted not in kinds:
+        raise SeatKindUnknown
+    return wanted
+
+
+def check_details(facts: SessionState, request: RegistrationRequest) -> None:
+    """A session for professionals asks where the person works, and as what. Raises `Malformed`."""
+    missing = professional_details(request.organisation, request.role) if facts.stream == "pro" else []
+    if missing:
+        raise Malformed(errors=missing)

@@ -1,0 +1,494 @@
+"""Many requests for seats in one transaction: lock their sessions, decide in order, write all at once.
+
+The rules don't know that requests come together: each is decided on the book that the one before left.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import asyncpg
+import orjson
+
+from libs.database import Plain
+from libs.messaging import topics
+from libs.messaging.contracts import SessionState
+from libs.messaging.envelope import headers_of
+from libs.settings import Settings
+from libs.web.problems import Problem
+from services.registrations import ledger, opening, seatbook
+from services.registrations.confirmation import new_number
+from services.registrations.inputs import RegistrationRequest
+from services.registrations.known_sessions import Known, KnownSessions
+from services.registrations.pools import GENERAL, PoolKey
+from services.registrations.problems import KeyReused, MaybeDuplicate, SessionFull, SessionUnknown
+from services.registrations.registering_sql import (
+    ANSWERS,
+    FACTS,
+    KNOWN_KEYS_AND_PEOPLE,
+    LOCK,
+    PLACE,
+    POOLS,
+    REPEATED,
+    WRITE,
+    columns_of,
+)
+from services.registrations.seatbook import Person, Pool, SeatBook
+
+WORDING = "2026-11"
+"""The version of the consent texts in use, kept with each consent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """An `Idempotency-Key`, within the route and credential that it was sent with."""
+
+    scope: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The answer to a registration; `created` is false when it repeats an earlier one."""
+
+    id: UUID
+    session_id: UUID
+    status: str
+    position: int | None
+    confirmation_number: str
+    generation: int
+    created: bool
+
+
+@dataclass(slots=True, eq=False)
+class Ask:
+    """Somebody's request. `id` was made before any transaction, so that its outcome can be looked up.
+
+    `may_exist`: the id came with a form, or this is another try after a commit of unknown outcome.
+    """
+
+    session_id: UUID
+    request: RegistrationRequest
+    id: UUID
+    client_key: ClientKey | None = None
+    may_exist: bool = False
+    tried: bool = False
+
+
+class NotSettled(Exception):
+    """These sessions have something to record before anybody can be seated: a release that is due."""
+
+    def __init__(self, session_ids: Iterable[UUID]) -> None:
+        super().__init__()
+        self.session_ids = tuple(session_ids)
+
+
+Outcome = Registered | Problem
+
+
+async def register_all(
+    connection: Plain, settings: Settings, known: KnownSessions, asks: Sequence[Ask]
+) -> tuple[list[Outcome], bool]:
+    """What each of `asks` comes to, in order, and whether anything was written. The caller commits.
+
+    Raises `NotSettled` before anything is written.
+    """
+    sessions = await _lock(connection, known, {ask.session_id for ask in asks})
+    batch = _Batch(settings, sessions, await _read(connection, sessions, asks))
+    decided = [batch.outcome(ask) for ask in asks]
+    outcomes = [await _as_it_stands(connection, outcome) for outcome in decided]
+    if batch.admitted:
+        await _write(connection, batch)
+    return outcomes, bool(batch.admitted)
+
+
+@dataclass(slots=True)
+class _Session:
+    """A locked session: its version, its book, and how far its ledger goes."""
+
+    id: UUID
+    known: Known
+    book: SeatBook
+    last_entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What the database says of an ask: its key's first use, and whether somebody alike is registered."""
+
+    key: asyncpg.Record | None
+    alike: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A request that got a number, and its new row."""
+
+    ask: Ask
+    id: UUID
+    session: _Session
+    person: Person
+    number: str
+    position: int | None
+    entry: int
+    command: seatbook.Request
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """A form that was sent before, as its registration was then found."""
+
+    row: asyncpg.Record
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    now: datetime
+    epoch: int
+    earlier: dict[int, _Earlier]
+    rows: dict[UUID, asyncpg.Record]
+    answers: dict[UUID, asyncpg.Record]
+
+
+# Loading.
+
+
+async def _lock(connection: Plain, known: KnownSessions, ids: set[UUID]) -> dict[UUID, _Session]:
+    """The sessions that `events` has announced, locked in the order of their ids."""
+    rows = await connection.fetch(LOCK, sorted(ids))
+    newness = {row["id"]: tuple(row[1:5]) for row in rows}
+    missing = [id_ for id_ in newness if known.get(id_, newness[id_]) is None]
+    if missing:
+        for row in await connection.fetch(FACTS, missing):
+            facts = SessionState.model_validate_json(row["facts"])
+            known.learn(row["id"], newness[row["id"]], facts, row["online_url"])
+    sessions = {}
+    for row in rows:
+        found = known.get(row["id"], newness[row["id"]])
+        assert found is not None, "it was just learnt"
+        book = SeatBook(found.terms, {}, {}, row["last_seq"])
+        sessions[row["id"]] = _Session(row["id"], found, book, row["last_entry"])
+    return sessions
+
+
+async def _read(connection: Plain, sessions: dict[UUID, _Session], asks: Sequence[Ask]) -> _Read:
+    """Everything else that the decisions rest on: read after the lock, which may have been waited for."""
+    rows = await connection.fetch(POOLS, list(sessions))
+    (head,) = [row for row in rows if row["session_id"] is None]
+    rows = [row for row in rows if row["session_id"] is not None]
+    for row in rows:
+        pool = Pool(row["effective"], row["confirmed"], row["offered"], row["waiting"], row["granted"])
+        sessions[row["session_id"]].book.pools[PoolKey(row["seat_kind"], row["channel"])] = pool
+    unsettled = [row["session_id"] for row in rows if row["due"]]
+    unsettled += [id_ for id_, session in sessions.items() if session.last_entry == 0]
+    if unsettled:
+        raise NotSettled(unsettled)
+    earlier = {
+        row["number"]: _Earlier(row if row["registration_id"] is not None else None, row["alike"])
+        for row in await connection.fetch(KNOWN_KEYS_AND_PEOPLE, *_looked_up(asks))
+    }
+    perhaps = [id_ for ask in asks if ask.may_exist for id_ in (ask.id, _other_id(ask))]
+    repeated = await connection.fetch(REPEATED, perhaps) if perhaps else []
+    first = [found.key["registration_id"] for found in earlier.values() if found.key is not None]
+    answers = await connection.fetch(ANSWERS, first) if first else []
+    return _Read(
+        head["now"].astimezone(UTC),
+        head["epoch"],
+        earlier,
+        {row["id"]: row for row in repeated},
+        {row["id"]: row for row in answers},
+    )
+
+
+def _looked_up(asks: Sequence[Ask]) -> tuple[list[Any], ...]:
+    """The columns of `KNOWN_KEYS_AND_PEOPLE`: who is asked about, and with which key."""
+    columns: tuple[list[Any], ...] = tuple([] for _ in range(9))
+    for number, ask in enumerate(asks):
+        contact, key = ask.request.contact, ask.client_key
+        row = (
+            number,
+            ask.session_id,
+            None if ask.request.another_person else ask.request.name_key,
+            contact.email and contact.email.lower(),
+            contact.mobile,
+            contact.phone,
+            contact.postal,
+            key and key.scope,
+            key and key.key,
+        )
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return columns
+
+
+def _other_id(ask: Ask) -> UUID:
+    """The id for other content under the id of a form that was sent before."""
+    return uuid5(ask.id, ask.request.content_hash.hex())
+
+
+# Deciding.
+
+
+class _Batch:
+    """The requests of one transaction, decided one after the other."""
+
+    def __init__(self, settings: Settings, sessions: dict[UUID, _Session], read: _Read) -> None:
+        self.settings = settings
+        self.sessions = sessions
+        self.read = read
+        self.admitted: list[_Admitted] = []
+        self._number = -1
+        self._by_key: dict[ClientKey, tuple[bytes, Registered]] = {}
+        self._by_id: dict[UUID, tuple[bytes, Registered]] = {}
+        self._people: set[tuple[UUID, str, str, str]] = set()
+
+    def outcome(self, ask: Ask) -> "Registered | _Repeated | Problem":
+        self._number += 1
+        try:
+            return self._repeats(ask, self.read.earlier.get(self._number)) or self._admit(ask)
+        except Problem as problem:
+            return problem
+
+    def _repeats(self, ask: Ask, earlier: _Earlier | None) -> "Registered | _Repeated | None":
+        """The answer that this request has had already: by its key, or by its form's id (rule S5)."""
+        if ask.client_key is not None:
+            if ask.client_key in self._by_key:
+                body_hash, first = self._by_key[ask.client_key]
+                if body_hash != ask.request.body_hash:
+                    raise KeyReused
+                return _again(first)
+            if earlier is not None and earlier.key is not None:
+                return self._by_kept_key(ask, earlier.key)
+        if not ask.may_exist:
+            return None
+        for id_ in (ask.id, _other_id(ask)):
+            if id_ in self._by_id:
+                content_hash, first = self._by_id[id_]
+                if content_hash == ask.request.content_hash:
+                    return _again(first)
+            elif id_ in self.read.rows:
+                row = self.read.rows[id_]
+                if row["content_hash"] == ask.request.content_hash:
+                    return _Repeated(row, created=ask.tried)
+            else:
+                return None
+            # The back button, then the spouse's name: a registration of its own, once they have said so.
+            if not ask.request.another_person:
+                raise MaybeDuplicate
+        return None
+
+    def _by_kept_key(self, ask: Ask, key: asyncpg.Record) -> Registered:
+        if key["body_hash"] != ask.request.body_hash:
+            raise KeyReused
+        row = self.read.answers[key["registration_id"]]
+        return Registered(
+            id=row["id"],
+            session_id=row["session_id"],
+            status=key["status"],
+            position=key["position"],
+            confirmation_number=row["confirmation_number"],
+            generation=row["generation"],
+            created=ask.tried and row["id"] == ask.id,
+        )
+
+    def _admit(self, ask: Ask) -> Registered:
+        """Give a newcomer a seat, or a place in the line, unless the session takes nobody (S2, S6)."""
+        session = self.sessions.get(ask.session_id)
+        if session is None:
+            raise SessionUnknown
+        request, facts = ask.request, session.known.facts
+        opening.check_open(facts, self.read.now, request.channel, has_link=session.known.has_link)
+        kind = opening.seat_kind(facts, request.seat_kind)
+        opening.check_details(facts, request)
+        if not request.another_person and self._somebody_alike(ask):
+            raise MaybeDuplicate
+        command = seatbook.Request(uuid4(), kind, request.channel)
+        try:
+            (person,) = session.book.do(command, self.read.now)
+        except seatbook.Full:
+            raise SessionFull from None
+        return self._admitted(ask, session, person, command)
+
+    def _somebody_alike(self, ask: Ask) -> bool:
+        earlier = self.read.earlier.get(self._number)
+        return (earlier is not None and earlier.alike) or not self._people.isdisjoint(_ways(ask))
+
+    def _admitted(self, ask: Ask, session: _Session, person: Person, command: seatbook.Request) -> Registered:
+        id_ = _other_id(ask) if ask.id in self.read.rows or ask.id in self._by_id else ask.id
+        waits = person.status == "waitlisted"
+        position = session.book.pools[PoolKey(person.kind, GENERAL)].waiting if waits else None
+        session.last_entry += 1
+        admitted = _Admitted(ask, id_, session, person, new_number(), position, session.last_entry, command)
+        self.admitted.append(admitted)
+        done = Registered(id_, session.id, person.status, position, admitted.number, 1, created=True)
+        self._by_id[id_] = (ask.request.content_hash, done)
+        if ask.client_key is not None:
+            self._by_key[ask.client_key] = (ask.request.body_hash, done)
+        self._people.update(_ways(ask))
+        return done
+
+
+def _ways(ask: Ask) -> list[tuple[UUID, str, str, str]]:
+    """Each way to reach this name on this session."""
+    contact, name = ask.request.contact, ask.request.name_key
+    ways = (
+        ("email", contact.email and contact.email.lower()),
+        ("mobile", contact.mobile),
+        ("phone", contact.phone),
+        ("postal", contact.postal),
+    )
+    return [(ask.session_id, name, way, value) for way, value in ways if value]
+
+
+def _again(first: Registered) -> Registered:
+    return Registered(
+        first.id,
+        first.session_id,
+        first.status,
+        first.position,
+        first.confirmation_number,
+        first.generation,
+        created=False,
+    )
+
+
+async def _as_it_stands(connection: Plain, outcome: "Registered | _Repeated | Problem") -> Outcome:
+    """A repeated form is answered with what its registration has become."""
+    if not isinstance(outcome, _Repeated):
+        return outcome
+    row = outcome.row
+    position = await connection.fetchval(PLACE, row["id"]) if row["status"] == "waitlisted" else None
+    return Registered(
+        row["id"],
+        row["session_id"],
+        row["status"],
+        position,
+        row["confirmation_number"],
+        row["generation"],
+        outcome.created,
+    )
+
+
+# Writing.
+
+
+async def _write(connection: Plain, batch: _Batch) -> None:
+    """One statement: people, their ledger, their notices, their keys, and how far each session has come."""
+    rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    settings, read = batch.settings, batch.read
+    at = read.now.isoformat()
+    for one in batch.admitted:
+        rows["registration"].append(_registration(settings, one, read.now))
+        rows["seat_ledger"].append(_ledger_entry(one, read.now))
+        cause = _cause(one, read.epoch, at)
+        rows["registration_cause"].append((one.id, read.epoch, one.person.status, read.now, cause.decode()))
+        rows["outbox"].append(_message(settings, one, read.epoch, at, cause))
+        if one.ask.client_key is not None:
+            rows["idempotency_key"].append(_key(one, read.now))
+        for need in dict.fromkeys(one.ask.request.accommodations):
+            rows["accommodation_request"].append((one.id, need))
+        for purpose in dict.fromkeys(one.ask.request.consents):
+            rows["consent"].append((one.id, purpose, WORDING, one.ask.request.channel, read.now))
+    changed = {one.session.id: one.session for one in batch.admitted}
+    rows["session"] = [(id_, one.book.last_seq, one.last_entry) for id_, one in changed.items()]
+    for statement, tables in WRITE:
+        if any(rows[table] for table in tables):
+            await connection.execute(statement, *columns_of(tables, rows))
+
+
+def _registration(settings: Settings, one: _Admitted, now: datetime) -> tuple[Any, ...]:
+    request, person, contact = one.ask.request, one.person, one.ask.request.contact
+    confirmed = person.status == "confirmed"
+    return (
+        one.id, one.session.id, person.status, person.kind, person.pool, person.channel,
+        request.name, request.name_key, request.language,
+        contact.email, contact.mobile, contact.phone, contact.postal,
+        request.organisation, request.role, orjson.dumps(request.target_groups).decode(),
+        one.number, person.seq, person.ref, f"{one.id}@{settings.uid_domain}", confirmed,
+        request.content_hash, now, now if confirmed else None,
+    )  # fmt: skip
+
+
+def _ledger_entry(one: _Admitted, now: datetime) -> tuple[Any, ...]:
+    entry = ledger.entry(one.command, (one.person,), now)
+    return (
+        one.session.id,
+        one.entry,
+        now,
+        entry.command,
+        orjson.dumps(entry.inputs).decode(),
+        orjson.dumps(entry.touched).decode(),
+    )
+
+
+def _key(one: _Admitted, now: datetime) -> tuple[Any, ...]:
+    key = one.ask.client_key
+    assert key is not None
+    return (
+        key.scope, key.key, one.ask.request.body_hash, one.id, one.person.status, one.position, now,
+    )  # fmt: skip
+
+
+def _cause(one: _Admitted, epoch: int, at: str) -> bytes:
+    """A `Cause` as JSON, without building the model: the session's facts are serialised once a version."""
+    confirmed = one.person.status == "confirmed"
+    known = one.session.known
+    return orjson.dumps(
+        {
+            "epoch": epoch,
+            "version": 1,
+            "cause": one.person.status,
+            "at": at,
+            "status": one.person.status,
+            "sequence": 0,
+            "invited": confirmed,
+            "seat_kind": one.person.kind,
+            "position": one.position,
+            "offer_expires_at": None,
+            "reason": None,
+            "session": known.told_with_link if confirmed and one.person.kind == "online" else known.told,
+            "previous": None,
+            "alternatives": (),
+        }
+    )
+
+
+def _message(settings: Settings, one: _Admitted, epoch: int, at: str, cause: bytes) -> tuple[Any, ...]:
+    """A `RegistrationState` in its envelope, for the outbox."""
+    request, key = one.ask.request, str(one.id)
+    state = {
+        "id": key,
+        "session_id": str(one.session.id),
+        "status": one.person.status,
+        "channel": one.person.channel,
+        "seat_kind": one.person.kind,
+        "party_size": 1,
+        "name": request.name,
+        "language": request.language,
+        "contact": {
+            "email": request.contact.email,
+            "mobile": request.contact.mobile,
+            "phone": request.contact.phone,
+            "postal": request.contact.postal,
+        },
+        "confirmation_number": one.number,
+        "generation": 1,
+        "uid": f"{key}@{settings.uid_domain}",
+        "sequence": 0,
+        "created_at": at,
+        "causes": (orjson.Fragment(cause),),
+    }
+    headers = headers_of(
+        topics.REGISTRATIONS, instance=settings.instance, key=key, epoch=epoch, version=1, time=at
+    )
+    return (
+        topics.REGISTRATIONS.name,
+        key,
+        str(one.session.id),
+        orjson.dumps(headers).decode(),
+        orjson.dumps(state),
+    )
