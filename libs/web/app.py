@@ -65,8 +65,9 @@ def create_app(
         async with running.running():
             yield
 
+    direct = [route for router in routers for route in plain_routes(router)]
     app = Application(
-        direct_routes=[route for router in routers for route in plain_routes(router)],
+        direct_routes=direct,
         title=f"Tournée – {service.name}",
         version="1",
         lifespan=lifespan,
@@ -86,7 +87,7 @@ def create_app(
     problems.install(app)
     for router in (*routers, auth_router(service.settings), _operations(service.name)):
         app.include_router(router)
-    add_docs(app, service.name)
+    add_docs(app, service.name, direct)
     app.mount("/static", HashedStaticFiles(), name="static")
     return app
 

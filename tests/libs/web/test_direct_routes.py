@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.web.i18n import _
+from libs.web.openapi import described
 from libs.web.problems import Gone, malformed
 from tests.libs.web.conftest import AppFactory, client_of
 
@@ -27,10 +28,15 @@ class Body(BaseModel):
     contacts: list[Contact] = []
 
 
+KEY = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string"}}
+
+
 def router() -> APIRouter:
     routes = APIRouter()
 
+    @described(answers={201: Contact, 204: None}, body=Body, parameters=[KEY], tags=["plain"])
     async def plain(request: Request) -> Response:
+        """Take a body."""
         try:
             body = Body.model_validate_json(await request.body())
         except ValidationError as error:
@@ -50,7 +56,8 @@ def router() -> APIRouter:
     routes.add_route("/api/events/v1/refused/{how}", refused)
 
     @routes.post("/api/events/v1/usual")
-    async def usual(body: Body) -> None: ...
+    async def usual(body: Body) -> None:
+        """Take a body."""
 
     @routes.get("/api/events/v1/plain/{id}")
     async def same_address(id: str) -> str:
@@ -131,3 +138,21 @@ async def test_a_plain_route_answers_inside_the_shell(
 async def test_one_address_may_have_plain_and_usual_methods(client: httpx.AsyncClient) -> None:
     assert (await client.get("/api/events/v1/plain/1")).json() == "1"
     assert (await client.delete("/api/events/v1/plain/1")).status_code == 405
+
+
+async def test_a_plain_route_is_described_like_the_others(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/api/events/openapi.json")).json()
+    assert (await client.get("/api/events/docs")).status_code == 200
+    usual = document["paths"]["/api/events/v1/usual"]["post"]
+    both = document["paths"]["/api/events/v1/plain/{id}"]
+    plain = both["post"]
+    assert both.keys() == {"get", "post"}
+    assert plain["requestBody"] == usual["requestBody"]
+    assert (plain["summary"], plain["description"], plain["tags"]) == ("Plain", "Take a body.", ["plain"])
+    assert plain["operationId"] == "plain_api_events_v1_plain__id__post"
+    assert [parameter["name"] for parameter in plain["parameters"]] == ["id", "Idempotency-Key"]
+    assert plain["responses"].keys() == {"201", "204", "default"}
+    created = plain["responses"]["201"]["content"]["application/json"]["schema"]
+    assert created == {"$ref": "#/components/schemas/Contact"}
+    assert {"Body", "Contact"} <= document["components"]["schemas"].keys()
+    assert "/api/events/v1/refused/{how}" not in document["paths"]
