@@ -19,7 +19,7 @@ _AT_ONCE = 4
 
 
 async def publish_sessions(instance: Instance, count: int) -> list[str]:
-    """Make and publish `count` sessions as a coordinator does; returns once their seats are public."""
+    """Make and publish `count` sessions as a coordinator does."""
     client = instance.services["events"].client
     venue = (await client.get("/api/events/v1/venues", headers=STAFF)).json()["items"][0]["id"]
     first = (utc_now() + timedelta(days=20)).replace(hour=9, minute=30, second=0, microsecond=0, tzinfo=None)
@@ -32,7 +32,6 @@ async def publish_sessions(instance: Instance, count: int) -> list[str]:
             return str(session["id"])
 
     ids = await asyncio.gather(*(make(number) for number in range(count)))
-    await _seats_are_public(instance)
     return list(ids)
 
 
@@ -70,8 +69,8 @@ async def people_registering(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _seats_are_public(instance: Instance) -> None:
-    """A session shows seats that registrations counted, and nothing more is on its way."""
+async def seats_are_public(instance: Instance) -> None:
+    """Wait until the list shows seats that registrations counted, and nothing more is on its way."""
     await instance.settled()
     client = instance.services["events"].client
 

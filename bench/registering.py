@@ -15,29 +15,33 @@ from libs.messaging.contracts import SessionState
 async def against_one_statement(
     bench: Bench, instance: Instance, *, connections: int, sessions: int
 ) -> tuple[Pairs, dict[str, Any]]:
-    """Pairs of registrations by `connections` clients, in each half over that many new sessions.
+    """Pairs of registrations by `connections` clients over that many sessions; a hot one is new each time.
 
     Every answer must be 201, and the tables must hold as many registrations as there were answers.
     """
     options = bench.options
     pools = await bench.floor.use_best_pool(connections, sessions, min(1.0, options.seconds))
-    states = [await instance.sessions(sessions) for _ in range(options.pairs + 1)]
-    counters = [await bench.floor.sessions(sessions) for _ in range(options.pairs + 1)]
+    rounds = options.pairs + 1 if sessions == 1 else 1
+    states = [await instance.sessions(sessions) for _ in range(rounds)]
+    counters = [await bench.floor.sessions(sessions) for _ in range(rounds)]
     behind: list[int] = []
 
     async def ours(number: int) -> Load:
-        await instance.settled()
-        done = expect(await instance.register(states[number], connections, seconds=options.seconds), 201)
+        chosen = states[number % rounds]
+        before = await _confirmed(instance, chosen)
+        done = expect(await instance.register(chosen, connections, seconds=options.seconds), 201)
         behind.append(await instance.database.fetchval("select count(*) from outbox"))
-        await _check_ours(instance, states[number], done)
+        _compare(done, await _confirmed(instance, chosen) - before)
         await instance.settled()
         return done
 
     async def floor(number: int) -> Load:
-        paths = bench.floor.claiming(counters[number])
+        chosen = counters[number % rounds]
+        before = await _taken(bench, chosen)
+        paths = bench.floor.claiming(chosen)
         job = registrations(bench.floor.web.port, paths, connections, seconds=options.seconds)
         done = expect(await load(job), 201)
-        await _check_floor(bench, counters[number], done)
+        _compare(done, await _taken(bench, chosen) - before)
         return done
 
     pairs = await interleaved(options.pairs, ours, floor)
@@ -45,19 +49,19 @@ async def against_one_statement(
     return pairs, details
 
 
-async def _check_ours(instance: Instance, states: Sequence[SessionState], done: Load) -> None:
-    kept = await instance.database.fetchval(
+async def _confirmed(instance: Instance, states: Sequence[SessionState]) -> int:
+    found: int = await instance.database.fetchval(
         "select count(*) from registration where session_id = any($1) and status = 'confirmed'",
         [state.id for state in states],
     )
-    _compare(done, kept)
+    return found
 
 
-async def _check_floor(bench: Bench, counters: Sequence[UUID], done: Load) -> None:
-    taken = await bench.floor.database.fetchval(
+async def _taken(bench: Bench, counters: Sequence[UUID]) -> int:
+    found: int = await bench.floor.database.fetchval(
         "select sum(taken) from counter where session_id = any($1)", counters
     )
-    _compare(done, taken)
+    return found
 
 
 def _compare(done: Load, kept: int) -> None:

@@ -16,7 +16,7 @@ FEED = "/calendrier.ics"
 
 async def _feed(bench: Bench) -> Sequence[Line]:
     seconds = bench.options.seconds
-    async with bench.instance("feed", "events", "registrations") as instance:
+    async with bench.instance("feed", "events") as instance:
         await publish_sessions(instance, SESSIONS)
         web = instance.services["events"]
         answer = await web.client.get(FEED)

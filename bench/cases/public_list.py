@@ -9,7 +9,14 @@ from bench.instance import Instance
 from bench.load import Job, Load, load
 from bench.pairs import expect, interleaved
 from bench.processes import until
-from bench.public_calendar import LIST, confirmed, people_registering, publish_sessions, register
+from bench.public_calendar import (
+    LIST,
+    confirmed,
+    people_registering,
+    publish_sessions,
+    register,
+    seats_are_public,
+)
 from bench.report import Line, Spread, Target
 
 RANK = 70
@@ -24,6 +31,7 @@ async def _list(bench: Bench) -> Sequence[Line]:
     options = bench.options
     async with bench.instance("list", "events", "registrations") as instance:
         sessions = await publish_sessions(instance, SESSIONS)
+        await seats_are_public(instance)
         web = instance.services["events"]
         content = (await web.client.get(LIST)).content
         await bench.floor.keep(content)
