@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from libs.web.incoming import Incoming
+
 if TYPE_CHECKING:
     from starlette.requests import Request
 
@@ -126,14 +128,18 @@ def language_of(request: "Request") -> Language:
 
     Pages don't follow `Accept-Language`: French comes first, and the switch stands on every page.
     """
-    asked = known_language(request.query_params.get("lang"))
-    if asked is not None:
-        return asked
-    kept = known_language(request.cookies.get(COOKIE))
-    if kept is not None:
-        return kept
-    if request.scope["path"].startswith("/api/"):
-        return _preferred(request.headers.get("accept-language", ""))
+    # Most requests choose nothing: what they didn't send needn't be parsed.
+    incoming = Incoming(request.scope)
+    if b"lang=" in incoming.scope["query_string"]:
+        asked = known_language(request.query_params.get("lang"))
+        if asked is not None:
+            return asked
+    if incoming.has_cookie(COOKIE):
+        kept = known_language(request.cookies.get(COOKIE))
+        if kept is not None:
+            return kept
+    if incoming.path.startswith("/api/"):
+        return _preferred(incoming.text(b"accept-language") or "")
     return SOURCE
 
 

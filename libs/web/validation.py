@@ -35,7 +35,8 @@ def message_of(item: Mapping[str, Any]) -> LazyString:
 def _field(item: Mapping[str, Any]) -> str:
     if item["type"] == "json_invalid":
         return ""
-    where = [str(part) for part in item["loc"]]
+    # A key of a mapping that is wrong itself is named by itself.
+    where = [str(part) for part in item["loc"] if part != "[key]"]
     if where and where[0] in {"body", "query", "path", "header", "cookie"}:
         where = where[1:]
     return "/".join(where)

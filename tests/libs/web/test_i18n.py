@@ -29,7 +29,13 @@ COUNTED = ngettext("%(count)s jour", "%(count)s jours", 2)
 
 def request(query: str = "", cookie: str = "", accept: str = "", path: str = "/") -> Request:
     headers = [(b"cookie", cookie.encode()), (b"accept-language", accept.encode())]
-    scope = {"type": "http", "path": path, "query_string": query.encode(), "headers": headers}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": headers,
+    }
     return Request(scope | {"server": ("testserver", 80), "scheme": "http"})
 
 
