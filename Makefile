@@ -25,7 +25,7 @@ check: ## format, lint, types, the house's rules, migrations against models, tra
 	$(PYTHON) -m libs.web.i18n check
 	$(PYTHON) -m pytest tests/house
 
-bench: ## measure beside the bare framework, about ten minutes on an idle machine (CASES="hot-32 list" for some)
+bench: ## measure beside the bare framework, some ten minutes on an idle machine (CASES="hot-32 list" for some)
 	@bash deploy/install.sh dev
 	@$(PYTHON) -m bench $(CASES)
 

@@ -68,7 +68,8 @@ async def _measure(
                 found = await case.run(bench)
             except Exception as error:
                 traceback.print_exc()
-                failures.append(Failure(case.name, f"{type(error).__name__}: {error}"))
+                said = str(error).strip().splitlines()[-1:] or [""]
+                failures.append(Failure(case.name, f"{type(error).__name__}: {said[0]}"))
                 continue
             lines += found
             print(f"{time.monotonic() - start:.0f} s", flush=True)

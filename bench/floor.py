@@ -38,6 +38,10 @@ class Floor:
         """The addresses that take a seat."""
         return [f"/sessions/{id_}/registrations" for id_ in sessions]
 
+    async def clear(self) -> None:
+        """Forget what earlier cases left: ours begins with empty tables too."""
+        await self.database.execute("truncate counter, registration, outbox, probe")
+
     async def use_pool(self, size: int) -> None:
         (await self.web.client.put(f"/pool/{size}")).raise_for_status()
 

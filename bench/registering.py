@@ -20,6 +20,7 @@ async def against_one_statement(
     Every answer must be 201, and the tables must hold as many registrations as there were answers.
     """
     options = bench.options
+    await bench.floor.clear()
     pools = await bench.floor.use_best_pool(connections, sessions, min(1.0, options.seconds))
     rounds = options.pairs + 1 if sessions == 1 else 1
     states = [await instance.sessions(sessions) for _ in range(rounds)]
