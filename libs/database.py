@@ -9,6 +9,7 @@ from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
 import asyncpg
+import orjson
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -38,6 +39,11 @@ _PLANNED_FOR_GROWTH = {
 }
 
 
+def _json(value: object) -> str:
+    """UUIDs and instants as text; never a number that JSON doesn't have."""
+    return orjson.dumps(value, default=str).decode()
+
+
 async def _leave_as_it_is(_connection: object) -> None:
     """A plain transaction leaves nothing on its connection that would have to be cleaned up."""
 
@@ -60,6 +66,7 @@ class Database:
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=pool_size,
             max_overflow=pool_size,
+            json_serializer=_json,
             hide_parameters=True,  # an error's text would quote personal data into the log
             connect_args={"server_settings": {"application_name": application_name}},
         )

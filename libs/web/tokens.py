@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from functools import lru_cache
 
 MAC_BYTES = 16
 """128 bits of HMAC-SHA-256 (RFC 2104 allows truncating to half the hash); guessing is hopeless."""
@@ -27,6 +28,7 @@ def verify(secret: str, purpose: str, token: str) -> bytes:
     return payload
 
 
+@lru_cache(maxsize=64)
 def derived_key(secret: str, purpose: str) -> bytes:
     """The key of one purpose, so that a token made for one never counts for another."""
     return hmac.new(secret.encode(), b"tournee:" + purpose.encode(), hashlib.sha256).digest()
@@ -40,7 +42,7 @@ def same_secret(given: str, expected: str) -> bool:
 
 
 def _mac(secret: str, purpose: str, payload: bytes) -> bytes:
-    return hmac.new(derived_key(secret, purpose), payload, hashlib.sha256).digest()[:MAC_BYTES]
+    return hmac.digest(derived_key(secret, purpose), payload, "sha256")[:MAC_BYTES]
 
 
 def _encode(raw: bytes) -> str:

@@ -26,6 +26,7 @@ from services.registrations.registering import Ask, ClientKey, Registered
 
 PATH = "/api/registrations/v1/sessions/{session_id}/registrations"
 LONGEST_KEY = 255
+_NOBODY = hashlib.sha256(b"").hexdigest()[:16]
 
 
 class RegistrationCreated(BaseModel):
@@ -81,20 +82,22 @@ def _client_key(request: Request) -> ClientKey | None:
         return None
     if not (1 <= len(key) <= LONGEST_KEY and "\0" not in key):
         raise Malformed(errors=[FieldError("Idempotency-Key", _("La clé doit avoir de 1 à 255 caractères."))])
-    credential = hashlib.sha256((bearer_of(request) or "").encode()).hexdigest()[:16]
-    return ClientKey(f"POST {request.url.path} {credential}", key)
+    bearer = bearer_of(request)
+    credential = _NOBODY if bearer is None else hashlib.sha256(bearer.encode()).hexdigest()[:16]
+    return ClientKey(f"POST {request.scope['path']} {credential}", key)
 
 
 def _answer(settings: Settings, done: Registered) -> bytes:
     token = manage_token(settings.secret, done.id, done.generation)
     return orjson.dumps(
         {
-            "id": str(done.id),
-            "session_id": str(done.session_id),
+            "id": done.id,
+            "session_id": done.session_id,
             "status": done.status,
             "position": done.position,
             "confirmation_number": done.confirmation_number,
             "manage_url": f"{settings.base_url}/mon-inscription/{token}",
             "manage_token": token,
-        }
+        },
+        default=str,
     )

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import unicodedata
-from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import orjson
@@ -100,6 +99,12 @@ class Contact(BaseModel):
             raise _Refused(_("Dites-nous comment vous joindre : une seule façon suffit."))
         return self
 
+    @property
+    def ways(self) -> dict[str, str]:
+        """The ways that were given, as two people's are compared."""
+        found = {"email": self.email and self.email.lower(), "mobile": self.mobile, "phone": self.phone}
+        return {way: value for way, value in {**found, "postal": self.postal}.items() if value}
+
 
 class RegistrationRequest(BaseModel):
     """What somebody asks, by any channel. Only the channel, a name and one contact are required."""
@@ -129,7 +134,7 @@ class RegistrationRequest(BaseModel):
             raise _Refused(_("Pour garder ces réponses, il faut votre accord pour les statistiques."))
         return self
 
-    @cached_property
+    @property
     def content_hash(self) -> bytes:
         """Of everything asked, but for the answer to « est-ce une autre personne ? »."""
         contact = self.contact
@@ -140,12 +145,12 @@ class RegistrationRequest(BaseModel):
         )  # fmt: skip
         return hashlib.sha256(orjson.dumps(content)).digest()
 
-    @cached_property
+    @property
     def body_hash(self) -> bytes:
         """Of all that was sent."""
         return hashlib.sha256(self.content_hash + bytes((self.another_person,))).digest()
 
-    @cached_property
+    @property
     def name_key(self) -> str:
         return name_key(self.name)
 

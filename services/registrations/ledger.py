@@ -1,4 +1,4 @@
-"""The seat ledger's form: each command with its inputs, and each person it touched, as plain JSON.
+"""The seat ledger's form: each command with its inputs, and each person it touched, ready to be JSON.
 
 Nothing here names anybody: people are their random `ref`, a reason given by staff stays elsewhere.
 """
@@ -83,13 +83,13 @@ def inputs_of(command: Command) -> dict[str, Any]:
         case Replan(terms):
             return terms_json(terms)
         case Request(ref, kind, channel):
-            return {"ref": str(ref), "kind": kind, "channel": channel}
+            return {"ref": ref, "kind": kind, "channel": channel}
         case Move(ref, before):
-            return {"ref": str(ref), "before": None if before is None else str(before)}
+            return {"ref": ref, "before": before}
         case Prioritise(ref, priority):
-            return {"ref": str(ref), "priority": priority}
+            return {"ref": ref, "priority": priority}
         case Cancel(ref) | Accept(ref) | Decline(ref) | NoAnswer(ref) | Grant(ref):
-            return {"ref": str(ref)}
+            return {"ref": ref}
         case Lapse() | Release():
             return {}
 
@@ -133,7 +133,7 @@ def standings(people: Iterable[Person]) -> list[dict[str, Any]]:
 def standing(person: Person) -> dict[str, Any]:
     """Where a person stands; what is as usual is left out."""
     found: dict[str, Any] = {
-        "ref": str(person.ref),
+        "ref": person.ref,
         "seq": person.seq,
         "kind": person.kind,
         "channel": person.channel,

@@ -3,9 +3,8 @@
 The rules don't know that requests come together: each is decided on the book that the one before left.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -34,7 +33,7 @@ from services.registrations.registering_sql import (
     POOLS,
     REPEATED,
     WRITE,
-    columns_of,
+    WRITE_ANSWERS,
 )
 from services.registrations.seatbook import Person, Pool, SeatBook
 
@@ -76,6 +75,15 @@ class Ask:
     client_key: ClientKey | None = None
     may_exist: bool = False
     tried: bool = False
+    content_hash: bytes = field(init=False)
+    name_key: str = field(init=False)
+    ways: dict[str, str] = field(init=False)
+    """The ways to reach the person, as they are compared with others'."""
+
+    def __post_init__(self) -> None:
+        self.content_hash = self.request.content_hash
+        self.name_key = self.request.name_key
+        self.ways = self.request.contact.ways
 
 
 class NotSettled(Exception):
@@ -189,7 +197,7 @@ async def _read(connection: Plain, sessions: dict[UUID, _Session], asks: Sequenc
         raise NotSettled(unsettled)
     earlier = {
         row["number"]: _Earlier(row if row["registration_id"] is not None else None, row["alike"])
-        for row in await connection.fetch(KNOWN_KEYS_AND_PEOPLE, *_looked_up(asks))
+        for row in await connection.fetch(KNOWN_KEYS_AND_PEOPLE, _looked_up(asks))
     }
     perhaps = [id_ for ask in asks if ask.may_exist for id_ in (ask.id, _other_id(ask))]
     repeated = await connection.fetch(REPEATED, perhaps) if perhaps else []
@@ -204,30 +212,23 @@ async def _read(connection: Plain, sessions: dict[UUID, _Session], asks: Sequenc
     )
 
 
-def _looked_up(asks: Sequence[Ask]) -> tuple[list[Any], ...]:
-    """The columns of `KNOWN_KEYS_AND_PEOPLE`: who is asked about, and with which key."""
-    columns: tuple[list[Any], ...] = tuple([] for _ in range(9))
+def _looked_up(asks: Sequence[Ask]) -> str:
+    """Who is asked about in `KNOWN_KEYS_AND_PEOPLE`, and with which key."""
+    rows: list[dict[str, Any]] = []
     for number, ask in enumerate(asks):
-        contact, key = ask.request.contact, ask.client_key
-        row = (
-            number,
-            ask.session_id,
-            None if ask.request.another_person else ask.request.name_key,
-            contact.email and contact.email.lower(),
-            contact.mobile,
-            contact.phone,
-            contact.postal,
-            key and key.scope,
-            key and key.key,
-        )
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-    return columns
+        row: dict[str, Any] = {"number": number, "session_id": ask.session_id}
+        if ask.client_key is not None:
+            row["scope"], row["key"] = ask.client_key.scope, ask.client_key.key
+        if not ask.request.another_person:
+            row["name_key"] = ask.name_key
+            row.update(ask.ways)
+        rows.append(row)
+    return _json(rows)
 
 
 def _other_id(ask: Ask) -> UUID:
     """The id for other content under the id of a form that was sent before."""
-    return uuid5(ask.id, ask.request.content_hash.hex())
+    return uuid5(ask.id, ask.content_hash.hex())
 
 
 # Deciding.
@@ -268,11 +269,11 @@ class _Batch:
         for id_ in (ask.id, _other_id(ask)):
             if id_ in self._by_id:
                 content_hash, first = self._by_id[id_]
-                if content_hash == ask.request.content_hash:
+                if content_hash == ask.content_hash:
                     return _again(first)
             elif id_ in self.read.rows:
                 row = self.read.rows[id_]
-                if row["content_hash"] == ask.request.content_hash:
+                if row["content_hash"] == ask.content_hash:
                     return _Repeated(row, created=ask.tried)
             else:
                 return None
@@ -325,7 +326,7 @@ class _Batch:
         admitted = _Admitted(ask, id_, session, person, new_number(), position, session.last_entry, command)
         self.admitted.append(admitted)
         done = Registered(id_, session.id, person.status, position, admitted.number, 1, created=True)
-        self._by_id[id_] = (ask.request.content_hash, done)
+        self._by_id[id_] = (ask.content_hash, done)
         if ask.client_key is not None:
             self._by_key[ask.client_key] = (ask.request.body_hash, done)
         self._people.update(_ways(ask))
@@ -334,14 +335,7 @@ class _Batch:
 
 def _ways(ask: Ask) -> list[tuple[UUID, str, str, str]]:
     """Each way to reach this name on this session."""
-    contact, name = ask.request.contact, ask.request.name_key
-    ways = (
-        ("email", contact.email and contact.email.lower()),
-        ("mobile", contact.mobile),
-        ("phone", contact.phone),
-        ("postal", contact.postal),
-    )
-    return [(ask.session_id, name, way, value) for way, value in ways if value]
+    return [(ask.session_id, ask.name_key, way, value) for way, value in ask.ways.items()]
 
 
 def _again(first: Registered) -> Registered:
@@ -378,59 +372,102 @@ async def _as_it_stands(connection: Plain, outcome: "Registered | _Repeated | Pr
 
 async def _write(connection: Plain, batch: _Batch) -> None:
     """One statement: people, their ledger, their notices, their keys, and how far each session has come."""
-    rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    settings, read = batch.settings, batch.read
+    settings, read, admitted = batch.settings, batch.read, batch.admitted
     at = read.now.isoformat()
-    for one in batch.admitted:
-        rows["registration"].append(_registration(settings, one, read.now))
-        rows["seat_ledger"].append(_ledger_entry(one, read.now))
-        cause = _cause(one, read.epoch, at)
-        rows["registration_cause"].append((one.id, read.epoch, one.person.status, read.now, cause.decode()))
-        rows["outbox"].append(_message(settings, one, read.epoch, at, cause))
-        if one.ask.client_key is not None:
-            rows["idempotency_key"].append(_key(one, read.now))
-        for need in dict.fromkeys(one.ask.request.accommodations):
-            rows["accommodation_request"].append((one.id, need))
-        for purpose in dict.fromkeys(one.ask.request.consents):
-            rows["consent"].append((one.id, purpose, WORDING, one.ask.request.channel, read.now))
-    changed = {one.session.id: one.session for one in batch.admitted}
-    rows["session"] = [(id_, one.book.last_seq, one.last_entry) for id_, one in changed.items()]
-    for statement, tables in WRITE:
-        if any(rows[table] for table in tables):
-            await connection.execute(statement, *columns_of(tables, rows))
-
-
-def _registration(settings: Settings, one: _Admitted, now: datetime) -> tuple[Any, ...]:
-    request, person, contact = one.ask.request, one.person, one.ask.request.contact
-    confirmed = person.status == "confirmed"
-    return (
-        one.id, one.session.id, person.status, person.kind, person.pool, person.channel,
-        request.name, request.name_key, request.language,
-        contact.email, contact.mobile, contact.phone, contact.postal,
-        request.organisation, request.role, orjson.dumps(request.target_groups).decode(),
-        one.number, person.seq, person.ref, f"{one.id}@{settings.uid_domain}", confirmed,
-        request.content_hash, now, now if confirmed else None,
-    )  # fmt: skip
-
-
-def _ledger_entry(one: _Admitted, now: datetime) -> tuple[Any, ...]:
-    entry = ledger.entry(one.command, (one.person,), now)
-    return (
-        one.session.id,
-        one.entry,
-        now,
-        entry.command,
-        orjson.dumps(entry.inputs).decode(),
-        orjson.dumps(entry.touched).decode(),
+    causes = [_cause(one, read.epoch, at) for one in admitted]
+    changed = {one.session.id: one.session for one in admitted}
+    await connection.execute(
+        WRITE,
+        read.now,
+        read.epoch,
+        _json([_person(settings, one) for one in admitted]),
+        _json([_ledger_entry(one, read.now) for one in admitted]),
+        _json(
+            [
+                {"registration_id": one.id, "cause": one.person.status, "body": orjson.Fragment(cause)}
+                for one, cause in zip(admitted, causes, strict=True)
+            ]
+        ),
+        _json([_envelope(settings, one, read.epoch, at) for one in admitted]),
+        [_state(settings, one, at, cause) for one, cause in zip(admitted, causes, strict=True)],
+        _json([_key(one, one.ask.client_key) for one in admitted if one.ask.client_key is not None]),
+        _json(
+            [
+                {"id": id_, "last_seq": session.book.last_seq, "last_entry": session.last_entry}
+                for id_, session in changed.items()
+            ]
+        ),
     )
+    needs = [
+        {"registration_id": one.id, "need": need}
+        for one in admitted
+        for need in dict.fromkeys(one.ask.request.accommodations)
+    ]
+    consents = [
+        {"registration_id": one.id, "purpose": purpose, "wording": WORDING, "channel": one.person.channel}
+        for one in admitted
+        for purpose in dict.fromkeys(one.ask.request.consents)
+    ]
+    if needs or consents:
+        await connection.execute(WRITE_ANSWERS, read.now, _json(needs), _json(consents))
 
 
-def _key(one: _Admitted, now: datetime) -> tuple[Any, ...]:
-    key = one.ask.client_key
-    assert key is not None
-    return (
-        key.scope, key.key, one.ask.request.body_hash, one.id, one.person.status, one.position, now,
-    )  # fmt: skip
+def _json(rows: object) -> str:
+    return orjson.dumps(rows, default=str).decode()  # asyncpg has a UUID of its own
+
+
+def _person(settings: Settings, one: _Admitted) -> dict[str, Any]:
+    request, person, contact = one.ask.request, one.person, one.ask.request.contact
+    return {
+        "id": one.id,
+        "session_id": one.ask.session_id,
+        "status": person.status,
+        "seat_kind": person.kind,
+        "pool_channel": person.pool,
+        "channel": person.channel,
+        "name": request.name,
+        "name_key": one.ask.name_key,
+        "language": request.language,
+        "email": contact.email,
+        "mobile": contact.mobile,
+        "phone": contact.phone,
+        "postal": contact.postal,
+        "organisation": request.organisation,
+        "role": request.role,
+        "target_groups": request.target_groups,
+        "confirmation_number": one.number,
+        "seq": person.seq,
+        "ledger_ref": person.ref,
+        "uid": f"{one.id}@{settings.uid_domain}",
+        "content_hash": _bytea(one.ask.content_hash),
+    }
+
+
+def _ledger_entry(one: _Admitted, now: datetime) -> dict[str, Any]:
+    entry = ledger.entry(one.command, (one.person,), now)
+    return {
+        "session_id": one.ask.session_id,
+        "entry": one.entry,
+        "command": entry.command,
+        "inputs": entry.inputs,
+        "touched": entry.touched,
+    }
+
+
+def _key(one: _Admitted, key: ClientKey) -> dict[str, Any]:
+    return {
+        "scope": key.scope,
+        "key": key.key,
+        "body_hash": _bytea(one.ask.request.body_hash),
+        "registration_id": one.id,
+        "status": one.person.status,
+        "position": one.position,
+    }
+
+
+def _bytea(value: bytes) -> str:
+    """Bytes as PostgreSQL reads them from text (8.4.1, hex format)."""
+    return "\\x" + value.hex()
 
 
 def _cause(one: _Admitted, epoch: int, at: str) -> bytes:
@@ -457,38 +494,42 @@ def _cause(one: _Admitted, epoch: int, at: str) -> bytes:
     )
 
 
-def _message(settings: Settings, one: _Admitted, epoch: int, at: str, cause: bytes) -> tuple[Any, ...]:
-    """A `RegistrationState` in its envelope, for the outbox."""
-    request, key = one.ask.request, str(one.id)
-    state = {
-        "id": key,
-        "session_id": str(one.session.id),
-        "status": one.person.status,
-        "channel": one.person.channel,
-        "seat_kind": one.person.kind,
-        "party_size": 1,
-        "name": request.name,
-        "language": request.language,
-        "contact": {
-            "email": request.contact.email,
-            "mobile": request.contact.mobile,
-            "phone": request.contact.phone,
-            "postal": request.contact.postal,
-        },
-        "confirmation_number": one.number,
-        "generation": 1,
-        "uid": f"{key}@{settings.uid_domain}",
-        "sequence": 0,
-        "created_at": at,
-        "causes": (orjson.Fragment(cause),),
+def _envelope(settings: Settings, one: _Admitted, epoch: int, at: str) -> dict[str, Any]:
+    key = str(one.id)
+    return {
+        "topic": topics.REGISTRATIONS.name,
+        "key": key,
+        "partition_key": one.ask.session_id,
+        "headers": headers_of(
+            topics.REGISTRATIONS, instance=settings.instance, key=key, epoch=epoch, version=1, time=at
+        ),
     }
-    headers = headers_of(
-        topics.REGISTRATIONS, instance=settings.instance, key=key, epoch=epoch, version=1, time=at
-    )
-    return (
-        topics.REGISTRATIONS.name,
-        key,
-        str(one.session.id),
-        orjson.dumps(headers).decode(),
-        orjson.dumps(state),
+
+
+def _state(settings: Settings, one: _Admitted, at: str, cause: bytes) -> bytes:
+    """A `RegistrationState` as JSON."""
+    request, person, contact = one.ask.request, one.person, one.ask.request.contact
+    return orjson.dumps(
+        {
+            "id": one.id,
+            "session_id": one.ask.session_id,
+            "status": person.status,
+            "channel": person.channel,
+            "seat_kind": person.kind,
+            "party_size": 1,
+            "name": request.name,
+            "language": request.language,
+            "contact": {
+                "email": contact.email,
+                "mobile": contact.mobile,
+                "phone": contact.phone,
+                "postal": contact.postal,
+            },
+            "confirmation_number": one.number,
+            "generation": 1,
+            "uid": f"{one.id}@{settings.uid_domain}",
+            "sequence": 0,
+            "created_at": at,
+            "causes": (orjson.Fragment(cause),),
+        }
     )

@@ -111,7 +111,7 @@ class Seating:
         await self._load_for(command)
         people = self.book.do(command, self.now)
         self._entries.append(ledger.entry(command, people, self.now))
-        changed = []
+        changed: list[Registration] = []
         with self.tx.no_autoflush:
             await self._know_rows(people)
             for person in people:
