@@ -1,0 +1,92 @@
+"""What may never be seen, whoever computed it: S1-S4 on two observations, without any model."""
+
+from collections import Counter
+
+from tests.registrations.seats.drivers import Observed, Standing
+from tests.registrations.seats.model import EVERYBODY, Pool
+
+NEXT = {
+    "waitlisted": {"waitlisted", "offered", "confirmed", "cancelled"},
+    "offered": {"offered", "confirmed", "expired", "declined", "cancelled"},
+    "confirmed": {"confirmed", "cancelled"},
+    "expired": {"expired"},
+    "declined": {"declined"},
+    "cancelled": {"cancelled"},
+}
+"""The seat machine of ARCHITECTURE.md, and a grant: from the line straight to a seat."""
+
+
+def no_seat_is_given_twice(seen: Observed) -> None:
+    """S1, by counting heads."""
+    heads = Counter((one.kind, one.pool, one.status) for one in seen.people.values() if one.pool is not None)
+    assert {status for _, _, status in heads} <= {"confirmed", "offered"}, "only they have a seat"
+    for (kind, channel), pool in seen.pools.items():
+        assert pool.confirmed == heads.pop((kind, channel, "confirmed"), 0), f"{kind} {channel}: confirmed"
+        assert pool.offered == heads.pop((kind, channel, "offered"), 0), f"{kind} {channel}: offered"
+        assert pool.confirmed + pool.offered <= pool.effective, f"{kind} {channel}: too many people"
+    assert not heads, "every seat in use belongs to a pool that is counted"
+    for one in seen.people.values():
+        has_seat = one.status in ("confirmed", "offered")
+        assert (one.pool is not None) == has_seat
+        assert one.pool in (None, EVERYBODY, one.channel), "nobody sits on another channel's seat"
+        assert (one.until is not None) == (one.status == "offered")
+        assert not one.granted or one.status == "confirmed"
+
+
+def no_free_seat_is_kept_from_those_who_wait(seen: Observed) -> None:
+    """S2, while the session is live."""
+    for name in seen.line:
+        for pool in _usable(seen.people[name]):
+            found = seen.pools.get(pool)
+            assert found is None or found.confirmed + found.offered == found.effective, (
+                f"{name} waits though {pool} has a free seat"
+            )
+
+
+def everybody_who_may_use_a_pool_is_counted(seen: Observed) -> None:
+    """What a newcomer is judged by: the pool's own count of those who wait for it."""
+    for pool, seats in seen.pools.items():
+        waiting = sum(pool in _usable(seen.people[name]) for name in seen.line)
+        assert seats.waiting == waiting, f"{pool}: {waiting} people wait for it"
+
+
+def nobody_vanishes(before: Observed, after: Observed) -> None:
+    """S3: from one step to the next everybody is still there, and went where the seat machine allows."""
+    for name, earlier in before.people.items():
+        later = after.people[name]
+        assert later.status in NEXT[earlier.status], f"{name}: {earlier.status} → {later.status}"
+        assert (later.number, later.channel) == (earlier.number, earlier.channel)
+    waiting = {name for name, one in after.people.items() if one.status == "waitlisted"}
+    assert sorted(after.line) == sorted(waiting), "the line is everybody who waits, once"
+
+
+def nobody_is_overtaken(before: Observed, after: Observed, touched: str | None) -> None:
+    """S4: those who wait keep their order; only whom staff touch (`touched`) may change places."""
+    stayed = [name for name in before.line if name in after.line and name != touched]
+    assert [name for name in after.line if name in before.line and name != touched] == stayed
+
+
+def a_newcomer_takes_no_seat_that_somebody_waits_for(before: Observed, after: Observed) -> None:
+    """S2, on whoever came in this step."""
+    for name in after.people.keys() - before.people.keys():
+        one = after.people[name]
+        assert one.status in ("confirmed", "waitlisted"), "nobody is offered what they have just asked for"
+        if one.pool is not None:
+            waited = [other for other in before.line if (one.kind, one.pool) in _usable(before.people[other])]
+            assert waited == [], f"{name} overtook {waited}"
+        else:
+            assert after.line[-1] == name, "who comes last stands last"
+
+
+def no_capacity_comes_from_nowhere(before: Observed, after: Observed) -> None:
+    """Without a new plan or a grant the seats of a kind only ever get fewer: S1's effective capacity."""
+    for kind in ("on_site", "online"):
+        assert _total(after, kind) <= _total(before, kind), f"more {kind} seats than before"
+
+
+def _usable(one: Standing) -> tuple[Pool, ...]:
+    return ((one.kind, one.channel), (one.kind, EVERYBODY))
+
+
+def _total(seen: Observed, kind: str) -> int:
+    return sum(pool.effective for (kind_, _), pool in seen.pools.items() if kind_ == kind)

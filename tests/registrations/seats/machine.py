@@ -1,0 +1,347 @@
+"""Random lives of a session: a state machine gives the model and a driven system the same commands.
+
+After each step both must say the same of everybody, and what was seen must obey S1-S7 by itself.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from libs.messaging.contracts import HeldSeats, Release, SeatCounts, SessionState, WaitlistRule
+from tests.registrations.conftest import session_state
+from tests.registrations.seats import laws
+from tests.registrations.seats.drivers import Driver, Observed, Refusal, Seats, Standing
+from tests.registrations.seats.model import LIVE, Model, No
+
+BEGINNING = datetime(2027, 1, 10, 14, 0, tzinfo=UTC)
+
+kinds = st.sampled_from(("on_site", "online"))
+channels = st.sampled_from(("web", "web", "phone", "desk"))
+hours_ahead = st.sampled_from((0.1, 6, 23, 30, 60, 240))
+held_seats = st.lists(
+    st.builds(
+        HeldSeats, seat_kind=kinds, channel=st.sampled_from(("phone", "desk")), seats=st.integers(1, 3)
+    ),
+    max_size=3,
+    unique_by=lambda item: (item.seat_kind, item.channel),
+).map(tuple)
+ladders = st.lists(
+    st.tuples(hours_ahead, kinds, st.sampled_from(("phone", "desk")), st.integers(1, 2)), max_size=3
+)
+modalities = st.sampled_from(("on_site", "on_site", "hybrid", "online"))
+capacities = st.builds(SeatCounts, on_site=st.integers(0, 4), online=st.integers(0, 3))
+limits = st.sampled_from((None, None, None, 0, 1, 3))
+offer_hours = st.sampled_from((0.1, 1, 24, 72))
+
+
+@st.composite
+def plans(draw: st.DrawFn, now: datetime = BEGINNING) -> SessionState:
+    return session_state(
+        timezone="UTC",
+        **_times(now, draw(hours_ahead)),
+        modality=draw(modalities),
+        capacity=draw(capacities),
+        held_seats=draw(held_seats),
+        releases=_ladder(now, draw(ladders)),
+        waitlist=WaitlistRule(limit=draw(limits), offer_hours=draw(offer_hours)),
+    )
+
+
+changes = st.one_of(
+    st.tuples(st.just("capacity"), capacities),
+    st.tuples(st.just("held_seats"), held_seats),
+    st.tuples(st.just("releases"), ladders),
+    st.tuples(st.just("modality"), modalities),
+    st.tuples(st.just("start"), hours_ahead),
+    st.tuples(st.just("waitlist"), st.builds(WaitlistRule, limit=limits, offer_hours=offer_hours)),
+    st.tuples(st.just("opens_at"), st.sampled_from((None, -1, 0.5))),
+    st.tuples(st.just("closes_at"), st.sampled_from((None, None, 5, -0.1))),
+    st.tuples(st.just("status"), st.sampled_from(("published", "published", "cancelled", "held"))),
+)
+"""What a coordinator may change of a session; instants are hours from then."""
+
+
+def changed(facts: SessionState, change: tuple[str, Any], now: datetime) -> SessionState:
+    name, value = change
+    match name:
+        case "releases":
+            values = {name: _ladder(now, value)}
+        case "start":
+            values = _instants(now, value)
+        case "opens_at" | "closes_at":
+            values = {name: None if value is None else now + timedelta(hours=value)}
+        case _:
+            values = {name: value}
+    return facts.model_copy(update=values)
+
+
+class SeatMachine(RuleBasedStateMachine):
+    """Subclasses say what is driven, and until when."""
+
+    def driven(self) -> Driver:
+        raise NotImplementedError
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.driver = self.driven()
+        self.now = BEGINNING
+        self.requests = 0
+
+    @initialize(facts=plans(), already=st.lists(st.tuples(kinds, channels), max_size=3))
+    def a_session_is_published(self, facts: SessionState, already: list[tuple[str, str]]) -> None:
+        """`already`: people found waiting, seats free or not, where a book may begin in the middle."""
+        self.driver.clock(self.now)
+        self.model = Model(facts)
+        self.model.deal(self.now)
+        line = []
+        for kind, channel in already if self.driver.begins_anywhere else ():
+            self.requests += 1
+            line.append(
+                (f"p{self.requests}", kind if kind in self.model.kinds() else self.model.kinds()[0], channel)
+            )
+        for name, kind, channel in line:
+            self.model.wait(name, kind, channel)
+        self.driver.announce(facts, line)
+        self.seen = self.driver.state()
+        self.driver.told()
+
+    # What happens.
+
+    @precondition(lambda self: self.takes_requests())
+    @rule(kind=kinds, channel=channels, people=st.integers(1, 3))
+    def people_register(self, kind: str, channel: str, people: int) -> None:
+        if kind not in self.model.kinds():
+            kind = self.model.kinds()[0]
+        for _ in range(people):
+            self.requests += 1
+            name = f"p{self.requests}"
+            self.step(
+                lambda name=name: self.driver.request(name, kind, channel),
+                lambda _, name=name: self.model.request(name, kind, channel, self.now),
+            )
+
+    @precondition(lambda self: self.driver.answers_again and self.model.people)
+    @rule(data=st.data())
+    def a_request_is_sent_again(self, data: st.DataObject) -> None:
+        name = self.anybody(data)
+        self.step(lambda: self.driver.request_again(name), lambda _: None)
+
+    @precondition(lambda self: self.those(*LIVE))
+    @rule(data=st.data())
+    def somebody_cancels(self, data: st.DataObject) -> None:
+        name = self.one_of(data, *LIVE)
+        self.step(lambda: self.driver.cancel(name), lambda _: self.model.cancel(name, self.now))
+
+    @precondition(lambda self: self.those("confirmed"))
+    @rule(data=st.data())
+    def a_seat_is_given_back(self, data: st.DataObject) -> None:
+        name = self.one_of(data, "confirmed")
+        self.step(lambda: self.driver.cancel(name), lambda _: self.model.cancel(name, self.now))
+
+    @precondition(lambda self: self.those("offered"))
+    @rule(data=st.data())
+    def somebody_accepts(self, data: st.DataObject) -> None:
+        name = self.one_of(data, "offered")
+        self.step(lambda: self.driver.accept(name), lambda _: self.model.accept(name))
+
+    @precondition(lambda self: self.those("offered"))
+    @rule(data=st.data())
+    def somebody_declines(self, data: st.DataObject) -> None:
+        name = self.one_of(data, "offered")
+        self.step(lambda: self.driver.decline(name), lambda _: self.model.decline(name, self.now))
+
+    @precondition(lambda self: self.those("offered"))
+    @rule(data=st.data())
+    def nobody_picks_up(self, data: st.DataObject) -> None:
+        name = self.one_of(data, "offered")
+        self.step(lambda: self.driver.no_answer(name), lambda _: self.model.no_answer(name, self.now))
+
+    @precondition(lambda self: self.those("waitlisted"))
+    @rule(data=st.data())
+    def staff_grant_a_seat(self, data: st.DataObject) -> None:
+        name = self.one_of(data, "waitlisted")
+        self.step(
+            lambda: self.driver.grant(name), lambda _: self.model.grant(name, self.now), more_seats=True
+        )
+
+    @precondition(lambda self: len(self.model.line) > 1)
+    @rule(data=st.data())
+    def staff_move_somebody(self, data: st.DataObject) -> None:
+        name = self.one_of(data, "waitlisted")
+        before = data.draw(st.sampled_from([*self.those("waitlisted"), None]))
+        self.step(
+            lambda: self.driver.move(name, before), lambda _: self.model.move(name, before), touched=name
+        )
+
+    @precondition(lambda self: self.model.line)
+    @rule(data=st.data(), priority=st.sampled_from((0, 0, 1, 9)))
+    def staff_prefer_somebody(self, data: st.DataObject, priority: int) -> None:
+        name = self.one_of(data, "waitlisted")
+        self.step(
+            lambda: self.driver.prioritise(name, priority),
+            lambda seen: self.model.prioritise(name, priority, seen.line),
+            touched=name,
+        )
+
+    @precondition(lambda self: self.model.people)
+    @rule(data=st.data(), deed=st.sampled_from(("accept", "decline", "cancel", "no_answer", "grant", "move")))
+    def somebody_does_what_they_may_not(self, data: st.DataObject, deed: str) -> None:
+        name = self.anybody(data)
+        model, driver = self.model, self.driver
+        if driver.answers_again and (deed, model.people[name].status) in REPEATED:
+            self.step(lambda: getattr(driver, deed)(name), lambda _: None)
+            return
+        deeds: dict[str, tuple[Callable[[], None], Callable[[Observed], None]]] = {
+            "accept": (lambda: driver.accept(name), lambda _: model.accept(name)),
+            "decline": (lambda: driver.decline(name), lambda _: model.decline(name, self.now)),
+            "cancel": (lambda: driver.cancel(name), lambda _: model.cancel(name, self.now)),
+            "no_answer": (lambda: driver.no_answer(name), lambda _: model.no_answer(name, self.now)),
+            "grant": (lambda: driver.grant(name), lambda _: model.grant(name, self.now)),
+            "move": (lambda: driver.move(name, None), lambda _: model.move(name, None)),
+        }
+        self.step(*deeds[deed], touched=name, more_seats=deed == "grant")
+
+    @rule(edits=st.lists(changes, min_size=1, max_size=2))
+    def the_coordinator_changes_the_session(self, edits: list[tuple[str, Any]]) -> None:
+        facts = self.model.facts
+        for edit in edits:
+            facts = changed(facts, edit, self.now)
+        self.step(
+            lambda: self.driver.announce(facts),
+            lambda _: self.model.replan(facts, self.now),
+            more_seats=True,
+        )
+
+    @rule(minutes=st.sampled_from((1, 15, 60, 12 * 60, 30 * 60)))
+    def time_passes(self, minutes: int) -> None:
+        """Nobody has looked yet: nothing changes by itself."""
+        self.now += timedelta(minutes=minutes)
+        self.step(lambda: self.driver.clock(self.now), lambda _: None)
+
+    @rule(minutes=st.sampled_from((0, 1, 15, 60, 12 * 60, 30 * 60)))
+    def time_passes_and_is_noticed(self, minutes: int) -> None:
+        """Late offers are recorded, due releases carried out."""
+        self.now += timedelta(minutes=minutes)
+        self.driver.clock(self.now)
+        self.step(self.driver.time_is_up, lambda _: self.model.time_is_up(self.now))
+
+    @invariant()
+    def the_model_is_sane(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        assert all(self.model.free(pool) >= 0 for pool in self.model.seats)
+
+    # How a step is judged.
+
+    def step(
+        self,
+        drive: Callable[[], None],
+        say: Callable[[Observed], None],
+        *,
+        touched: str | None = None,
+        more_seats: bool = False,
+    ) -> None:
+        """Carry out one command; `say` tells the model, given what was seen after it."""
+        before, self.model.told = self.seen, []
+        refused = _reason(drive, Refusal)
+        after = self.seen = self.driver.state()
+        expected = _reason(lambda: say(after), No)
+        assert refused == expected, f"refused: {refused}; by the rules: {expected}"
+        if refused is not None:
+            assert after == before, "a refused command changes nothing"
+        self._obeys_the_laws(before, after, touched, more_seats)
+        self._agrees_with_the_model(after)
+        told = self.driver.told()
+        if told is not None:
+            assert Counter(told) == Counter(self.model.told), "each cause is told once (rule S7)"
+
+    def _obeys_the_laws(
+        self, before: Observed, after: Observed, touched: str | None, more_seats: bool
+    ) -> None:
+        laws.no_seat_is_given_twice(after)
+        laws.everybody_who_may_use_a_pool_is_counted(after)
+        laws.nobody_vanishes(before, after)
+        laws.nobody_is_overtaken(before, after, touched)
+        laws.a_newcomer_takes_no_seat_that_somebody_waits_for(before, after)
+        if self.model.live(self.now) and self.model.settled:
+            laws.no_free_seat_is_kept_from_those_who_wait(after)
+        if not more_seats:
+            laws.no_capacity_comes_from_nowhere(before, after)
+
+    def _agrees_with_the_model(self, seen: Observed) -> None:
+        assert seen.line == [one.name for one in self.model.line]
+        numbers = [seen.people[name].number for name in self.model.people]
+        assert numbers == sorted(set(numbers)), "each request has its number, in the order of requests"
+        assert seen.people == {
+            one.name: Standing(
+                one.kind,
+                one.channel,
+                seen.people[one.name].number,
+                one.status,
+                one.pool,
+                one.priority,
+                one.granted,
+                one.until,
+            )
+            for one in self.model.people.values()
+        }
+        assert seen.pools == {
+            pool: Seats(
+                effective,
+                *(
+                    sum((one.kind, one.pool, one.status) == (*pool, status) for one in people)
+                    for status in ("confirmed", "offered")
+                ),
+                len(self.model.waiting_for(pool)),
+            )
+            for people in [list(self.model.people.values())]
+            for pool, effective in self.model.seats.items()
+            if effective
+        }
+
+    # Whom it is about.
+
+    def takes_requests(self) -> bool:
+        return self.driver.knows_opening or self.model.closed(self.now) is None
+
+    def those(self, *statuses: str) -> list[str]:
+        return [one.name for one in self.model.people.values() if one.status in statuses]
+
+    def one_of(self, data: st.DataObject, *statuses: str) -> str:
+        return data.draw(st.sampled_from(self.those(*statuses)))
+
+    def anybody(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(list(self.model.people)))
+
+
+REPEATED = {("accept", "confirmed"), ("decline", "declined"), ("cancel", "cancelled")}
+"""What the API answers again when it was done before."""
+
+
+def _reason(act: Callable[[], None], refusals: type[Exception]) -> str | None:
+    try:
+        act()
+    except refusals as refusal:
+        return str(refusal)
+    return None
+
+
+def _instants(now: datetime, hours: float) -> dict[str, datetime]:
+    start = now + timedelta(hours=hours)
+    return _times(now, hours) | {"starts_at_utc": start, "ends_at_utc": start + timedelta(hours=2)}
+
+
+def _times(now: datetime, hours: float) -> dict[str, datetime]:
+    start = (now + timedelta(hours=hours)).replace(tzinfo=None)
+    return {"starts_at": start, "ends_at": start + timedelta(hours=2)}
+
+
+def _ladder(now: datetime, steps: list[tuple[float, str, str, int]]) -> tuple[Release, ...]:
+    return tuple(
+        Release(at=now + timedelta(hours=hours), seat_kind=kind, channel=channel, seats=seats)
+        for hours, kind, channel, seats in steps
+    )

@@ -1,0 +1,287 @@
+"""The rules of seats told a second time, as simply as they can be: lists, loops, one seat at a time.
+
+Written from ARCHITECTURE.md (S1-S4, S6, S7), not from the code, and importing none of its rules. It is slow
+and has no cleverness to be wrong about: seats are dealt out like cards, the line is a list in which people
+are put somewhere, and each command says what must be true after it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from libs.messaging.contracts import SessionState
+
+LIVE = ("waitlisted", "offered", "confirmed")
+EVERYBODY = ""
+Pool = tuple[str, str]
+"""A kind of seat, and the channel that it is kept for ("": for everybody)."""
+
+
+class No(Exception):
+    """The rules refuse: nothing changes. The text is the reason, as the JSON API spells it."""
+
+
+@dataclass
+class Someone:
+    """A person and where they stand. `pool` is the channel of the pool whose seat they use."""
+
+    name: str
+    kind: str
+    channel: str
+    number: int
+    status: str = ""
+    pool: str | None = None
+    priority: int = 0
+    moved: bool = False
+    granted: bool = False
+    until: datetime | None = None
+
+    def may_use(self, pool: Pool) -> bool:
+        return self.kind == pool[0] and pool[1] in (self.channel, EVERYBODY)
+
+
+@dataclass
+class Model:
+    """One session. `line` is everybody who waits, in order; `told` is what each person must now hear."""
+
+    facts: SessionState
+    people: dict[str, Someone] = field(default_factory=dict)
+    line: list[Someone] = field(default_factory=list)
+    seats: dict[Pool, int] = field(default_factory=dict)
+    numbers: int = 0
+    settled: bool = False
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    # What can be asked of it.
+
+    def live(self, now: datetime) -> bool:
+        """Whether seats can still change hands."""
+        return self.facts.status == "published" and now < self.facts.starts_at_utc
+
+    def kinds(self) -> tuple[str, ...]:
+        return {"on_site": ("on_site",), "online": ("online",), "hybrid": ("on_site", "online")}[
+            self.facts.modality
+        ]
+
+    def using(self, pool: Pool) -> int:
+        """How many people have a seat of this pool, or one kept for them."""
+        return sum((one.kind, one.pool) == pool for one in self.people.values())
+
+    def free(self, pool: Pool) -> int:
+        return self.seats.get(pool, 0) - self.using(pool)
+
+    def waiting_for(self, pool: Pool) -> list[Someone]:
+        return [one for one in self.line if one.may_use(pool)]
+
+    def closed(self, now: datetime) -> str | None:
+        """Why nobody can register now, on whatever channel (rule S6); None when everybody can."""
+        if self.facts.status == "cancelled":
+            return "session-cancelled"
+        if not self.live(now) or (self.facts.closes_at is not None and now >= self.facts.closes_at):
+            return "registration-closed"
+        if self.facts.opens_at is not None and now < self.facts.opens_at:
+            return "not-open-yet"
+        return None
+
+    # What can happen.
+
+    def request(self, name: str, kind: str, channel: str, now: datetime) -> None:
+        reason = self.closed(now)
+        if reason:
+            raise No(reason)
+        for pool in ((kind, channel), (kind, EVERYBODY)):
+            if self.free(pool) > 0 and not self.waiting_for(pool):
+                self._enter(name, kind, channel, "confirmed", pool[1])
+                return
+        if self.facts.waitlist.limit is not None and len(self.line) >= self.facts.waitlist.limit:
+            raise No("session-full")
+        self.wait(name, kind, channel)
+
+    def wait(self, name: str, kind: str, channel: str) -> None:
+        self.line.append(self._enter(name, kind, channel, "waitlisted", None))
+
+    def cancel(self, name: str, now: datetime, cause: str = "cancelled_by_staff") -> None:
+        one = self._find(name, LIVE, "already-over")
+        self._leave(one, "cancelled", cause)
+        self.settle(now)
+
+    def accept(self, name: str) -> None:
+        one = self._find(name, ("offered",), "offer-over")
+        one.status, one.until = "confirmed", None
+        self._tell(one, "confirmed")
+
+    def decline(self, name: str, now: datetime) -> None:
+        one = self._find(name, ("offered",), "offer-over")
+        self._leave(one, "declined", "declined")
+        self.settle(now)
+
+    def no_answer(self, name: str, now: datetime) -> None:
+        one = self._find(name, ("offered",), "offer-over")
+        if self.facts.starts_at_utc - now > timedelta(hours=24):
+            raise No("too-early")
+        self._leave(one, "expired", "offer_expired")
+        self.settle(now)
+
+    def time_is_up(self, now: datetime) -> None:
+        """The timers look: late offers end, and seats whose release has come belong to everybody."""
+        for one in list(self.people.values()):
+            if one.status == "offered" and one.until is not None and one.until <= now:
+                self._leave(one, "expired", "offer_expired")
+        self.settle(now)
+
+    def grant(self, name: str, now: datetime) -> None:
+        one = self._find(name, ("waitlisted",), "not-waiting")
+        self.line.remove(one)
+        one.status, one.pool, one.granted = "confirmed", EVERYBODY, True
+        self._tell(one, "confirmed")
+        self.settle(now)
+
+    def move(self, name: str, before: str | None) -> None:
+        one = self._find(name, ("waitlisted",), "not-waiting")
+        if before == name:
+            return
+        anchor = None if before is None else self._find(before, ("waitlisted",), "not-waiting")
+        self.line.remove(one)
+        one.moved = True
+        if anchor is None:
+            one.priority = 0
+            self.line.append(one)
+        else:
+            one.priority = anchor.priority
+            self.line.insert(self.line.index(anchor), one)
+
+    def prioritise(self, name: str, priority: int, line: list[str]) -> None:
+        """`line` is the order that came of it.
+
+        Only part of it follows from the rules: the classes come in order, nobody else changes places, and
+        the person stands by number among those whom nobody has moved.
+        """
+        one = self._find(name, ("waitlisted",), "not-waiting")
+        others = [other.name for other in self.line if other is not one]
+        assert [other for other in line if other != name] == others, "nobody else changes places"
+        one.priority, one.moved = priority, False
+        self.line = [self.people[who] for who in line]
+        classes = [other.priority for other in self.line]
+        assert classes == sorted(classes, reverse=True), "the higher class first"
+        numbers = [other.number for other in self.line if other.priority == priority and not other.moved]
+        assert numbers == sorted(numbers), "within a class, first come, first served"
+
+    def replan(self, facts: SessionState, now: datetime) -> None:
+        """`events` says something new of the session."""
+        earlier = facts.starts_at_utc < self.facts.starts_at_utc
+        disturbed = (facts.starts_at_utc, facts.modality) != (self.facts.starts_at_utc, self.facts.modality)
+        self.facts = facts
+        alive = [one for one in self.people.values() if one.status in LIVE]
+        if facts.status == "cancelled":
+            for one in alive:
+                self._leave(one, "cancelled", "session_cancelled")
+        else:
+            for one in alive:
+                if one.kind not in self.kinds():
+                    one.kind = self.kinds()[0]
+                    one.pool = None if one.pool is None else EVERYBODY
+                if earlier and one.until is not None:
+                    one.until = min(one.until, self.end_of_an_offer(now))
+                if disturbed:
+                    self._tell(one, "session_changed")
+        self.settle(now)
+
+    # What follows from it.
+
+    def settle(self, now: datetime) -> None:
+        """Share the seats out, then offer each free one to the first in line who may use it."""
+        self.settled = True
+        self.deal(now)
+        while self.live(now):
+            chance = next(
+                (
+                    (one, pool)
+                    for one in self.line
+                    for pool in ((one.kind, one.channel), (one.kind, EVERYBODY))
+                    if self.free(pool) > 0
+                ),
+                None,
+            )
+            if chance is None:
+                return
+            one, pool = chance
+            self.line.remove(one)
+            one.status, one.pool, one.until = "offered", pool[1], self.end_of_an_offer(now)
+            self._tell(one, "offered")
+
+    def deal(self, now: datetime) -> None:
+        """How many seats each pool has from now on.
+
+        Everybody keeps the seat they have. Each channel wants what it still holds. If that is more than
+        there is, the pool with the latest release gives up its free seats first; if less, the rest is
+        everybody's.
+        """
+        self.seats = {}
+        for kind in ("on_site", "online"):
+            planned = getattr(self.facts.capacity, kind) if kind in self.kinds() else 0
+            granted = sum(one.granted for one in self.people.values() if one.kind == kind)
+            used = {channel: self.using((kind, channel)) for channel in self._channels(kind)}
+            total = max(planned + granted, sum(used.values()))
+            deal = {channel: max(used[channel], self.held(kind, channel, now)) for channel in used}
+            while sum(deal.values()) > total:
+                generous = [channel for channel in deal if deal[channel] > used[channel]]
+                deal[max(generous, key=lambda channel: (self._last_release(kind, channel), channel))] -= 1
+            deal[EVERYBODY] += total - sum(deal.values())
+            self.seats |= {(kind, channel): count for channel, count in deal.items()}
+
+    def held(self, kind: str, channel: str, now: datetime) -> int:
+        """How many seats are still kept for a channel, whoever sits on them."""
+        held = sum(
+            item.seats for item in self.facts.held_seats if (item.seat_kind, item.channel) == (kind, channel)
+        )
+        gone = sum(
+            step.seats
+            for step in self.facts.releases
+            if (step.seat_kind, step.channel) == (kind, channel) and step.at <= now
+        )
+        return max(0, held - gone)
+
+    def end_of_an_offer(self, now: datetime) -> datetime:
+        """The session's hours, at most half of what is left; 15 minutes on the last day, never less."""
+        left = self.facts.starts_at_utc - now
+        if left <= timedelta(days=1):
+            return now + timedelta(minutes=15)
+        return now + max(
+            timedelta(minutes=15), min(timedelta(hours=self.facts.waitlist.offer_hours), left / 2)
+        )
+
+    def _channels(self, kind: str) -> set[str]:
+        return (
+            {EVERYBODY}
+            | {item.channel for item in self.facts.held_seats if item.seat_kind == kind}
+            | {one.pool for one in self.people.values() if one.kind == kind and one.pool is not None}
+        )
+
+    def _last_release(self, kind: str, channel: str) -> float:
+        dates = [
+            step.at.timestamp()
+            for step in self.facts.releases
+            if (step.seat_kind, step.channel) == (kind, channel)
+        ]
+        return max(dates, default=float("inf"))
+
+    def _enter(self, name: str, kind: str, channel: str, status: str, pool: str | None) -> Someone:
+        self.numbers += 1
+        one = Someone(name, kind, channel, self.numbers, status, pool)
+        self.people[name] = one
+        self._tell(one, status)
+        return one
+
+    def _leave(self, one: Someone, status: str, cause: str) -> None:
+        if one in self.line:
+            self.line.remove(one)
+        one.status, one.pool, one.until, one.granted = status, None, None, False
+        self._tell(one, cause)
+
+    def _find(self, name: str, statuses: tuple[str, ...], otherwise: str) -> Someone:
+        one = self.people[name]
+        if one.status not in statuses:
+            raise No(otherwise)
+        return one
+
+    def _tell(self, one: Someone, cause: str) -> None:
+        self.told.append((one.name, cause))

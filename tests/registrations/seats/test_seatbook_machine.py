@@ -1,0 +1,15 @@
+"""The book of seats through random lives of a session, against the model."""
+
+from hypothesis import settings
+
+from tests.registrations.seats.drivers import Driver, PureDriver
+from tests.registrations.seats.machine import SeatMachine
+
+
+class SeatBookMachine(SeatMachine):
+    def driven(self) -> Driver:
+        return PureDriver()
+
+
+TestTheBookOfSeats = SeatBookMachine.TestCase
+TestTheBookOfSeats.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
