@@ -1,6 +1,6 @@
 # What there is to do here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock migration messages
+.PHONY: help run test check bench chaos lock migration messages
 PYTHON := .venv/bin/python
 
 help: ## show this list
@@ -28,6 +28,10 @@ check: ## format, lint, types, the house's rules, migrations against models, tra
 bench: ## measure beside the bare framework, some ten minutes on an idle machine (CASES="hot-32 list" for some)
 	@bash deploy/install.sh dev
 	@$(PYTHON) -m bench $(CASES)
+
+chaos: ## kill services and PostgreSQL under a crowd, ten minutes, then check every rule (MINUTES, CLIENTS, SEED)
+	@bash deploy/install.sh dev
+	@$(PYTHON) -m tests.chaos --minutes $(or $(MINUTES),10) --clients $(or $(CLIENTS),400) $(if $(SEED),--seed $(SEED))
 
 lock: ## pin the dependencies of requirements*.in again, with hashes
 	@bash deploy/install.sh dev
