@@ -86,7 +86,7 @@ def query_of(filters: CalendarFilters, **changes: object) -> str:
 def read_filters(query: QueryParams) -> tuple[CalendarFilters, FormErrors]:
     """The filters that can be understood, and a sentence for each that can't and so isn't applied."""
     mistakes = FormErrors()
-    given = {name: _one(query, name, mistakes) for name in _ADDRESS_NAMES}
+    given = {name: _one(query, name, mistakes) for name in ADDRESS_NAMES}
     first = _day(given, "from", mistakes)
     last = _day(given, "to", mistakes)
     if first and last and last < first:
@@ -105,13 +105,14 @@ def read_filters(query: QueryParams) -> tuple[CalendarFilters, FormErrors]:
         first=first,
         last=last,
     )
-    in_order = FormErrors((name, mistakes[name]) for name in _ADDRESS_NAMES if name in mistakes)
+    in_order = FormErrors((name, mistakes[name]) for name in ADDRESS_NAMES if name in mistakes)
     return filters, in_order
 
 
 _NAMES: Final = tuple(item.name for item in fields(CalendarFilters))
 _PARAMETERS: Final = {"first": "from", "last": "to"}
-_ADDRESS_NAMES: Final = tuple(_PARAMETERS.get(name, name) for name in _NAMES)
+ADDRESS_NAMES: Final = tuple(_PARAMETERS.get(name, name) for name in _NAMES)
+"""The names in an address's query that mean a filter."""
 
 _NOT_KNOWN: Final[Mapping[str, LazyString]] = {
     "theme": _("Nous ne connaissons pas ce sujet. Choisissez-le dans la liste."),

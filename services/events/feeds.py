@@ -1,9 +1,9 @@
 """The public calendar files: one to subscribe to, one per session; nobody and no room link stands in them."""
 
 import hashlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime, parseaddr, parsedate_to_datetime
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,38 +14,61 @@ from libs.clock import zone
 from libs.settings import Settings
 from libs.web import formats
 from libs.web.app import Reading, service_of
-from libs.web.i18n import LazyString, _, language_of, translate
+from libs.web.conditional import is_known
+from libs.web.i18n import LazyString, _, folder_of, known_language, language_of, translate
+from libs.web.kept import Keep
 from services.events import labels, public_queries
-from services.events.asking import ask, session_id_of
+from services.events.asking import Question, ask, session_id_of
+from services.events.calendar_filters import ADDRESS_NAMES, query_of
 from services.events.cards import moved, sentence
 from services.events.problems import UnknownSession
 from services.events.public_session import PublicSession
 
 PACKAGE = "services.events"
+_WRITTEN_BY = b"".join(
+    file.read_bytes()
+    for file in (Path(__file__), Path(ical.__file__), folder_of(PACKAGE) / "locale" / "en.po")
+)
+"""Another version of the programme may write the same sessions in other words."""
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/calendrier.ics")
+KEPT = Keep("/calendrier.ics", frozenset({*ADDRESS_NAMES, "lang"}), seconds=1.0)
+"""Thousands of calendars ask for the same file, most of them on the hour."""
+
+
+@router.get(KEPT.path)
 async def calendar_feed(request: Request, reading: Reading) -> Response:
-    """The calendar's sessions, by the same filters; what can't be understood isn't applied."""
-    language = language_of(request)
-    asked = await ask(request, reading)
-    sessions = await public_queries.feed_sessions(reading, asked.asked)
-    settings = service_of(request).settings
+    """The calendar's sessions, by the same filters; what can't be understood isn't applied.
+
+    Its tag follows from what it is made of, so that a reader who has it is told so without making it.
+    """
+    language, settings = language_of(request), service_of(request).settings
+    question = await ask(request, reading)
+    source_url = _calendar_address(request, question, settings)
+    state = await public_queries.feed_state(reading, question.asked)
+    etag = _tag_of(
+        _WRITTEN_BY,
+        *(settings.uid_domain, settings.instance_name, settings.phone, settings.mail_from),
+        *(source_url, language, question.home_zone, state.digest),
+    )
+    if _has(request, etag, state.changed_at):
+        return _not_modified(request, etag, state.changed_at)
+    sessions = await public_queries.feed_sessions(reading, question.asked)
     content = ical.feed(
         [entry(session, settings, language) for session in sessions],
         name=say(_("Ateliers gratuits – %(name)s", name=settings.instance_name), language),
         description=say(
-            _("Les ateliers à venir. Par téléphone : %(phone)s.", phone=formats.phone(settings.phone)),
+            _("Les ateliers à venir. Par téléphone : %(phone)s.", phone=formats.phone(settings.phone)),
             language,
         ),
-        source_url=_own_address(request, settings),
+        source_url=source_url,
         language=language,
         organizer=organizer(settings),
-        default_zone=asked.home_zone,
+        default_zone=question.home_zone,
     )
-    return conditional(request, content, _latest(sessions), "ateliers.ics")
+    return _file(request, content, etag, state.changed_at, "ateliers.ics")
 
 
 @router.get("/seances/{session_id}.ics")
@@ -62,7 +85,10 @@ async def session_feed(request: Request, reading: Reading, session_id: str) -> R
         language=language,
         organizer=organizer(settings),
     )
-    return conditional(request, content, session.changed_at, f"atelier-{session.id}.ics")
+    etag = _tag_of(content)
+    if _has(request, etag, session.changed_at):
+        return _not_modified(request, etag, session.changed_at)
+    return _file(request, content, etag, session.changed_at, f"atelier-{session.id}.ics")
 
 
 def entry(session: PublicSession, settings: Settings, language: str) -> ical.Entry:
@@ -134,9 +160,25 @@ def organizer(settings: Settings) -> ical.Mailbox:
         return ical.Mailbox(f"tournee@{settings.uid_domain}", name)
 
 
-def conditional(request: Request, content: bytes, modified: datetime | None, filename: str) -> Response:
-    """`content`, or 304 when the reader has it: by ETag, else by date (RFC 9110, 13.2.2)."""
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+def _has(request: Request, etag: str, modified: datetime | None) -> bool:
+    return is_known(
+        etag=etag,
+        modified=modified,
+        if_none_match=request.headers.get("if-none-match"),
+        if_modified_since=request.headers.get("if-modified-since"),
+    )
+
+
+def _not_modified(request: Request, etag: str, modified: datetime | None) -> Response:
+    return Response(status_code=304, headers=_headers(request, etag, modified))
+
+
+def _file(request: Request, content: bytes, etag: str, modified: datetime | None, name: str) -> Response:
+    headers = _headers(request, etag, modified) | {"Content-Disposition": f'inline; filename="{name}"'}
+    return Response(content, media_type=ical.MEDIA_TYPE, headers=headers)
+
+
+def _headers(request: Request, etag: str, modified: datetime | None) -> dict[str, str]:
     headers = {
         "ETag": etag,
         "Cache-Control": "public, max-age=300",
@@ -145,32 +187,22 @@ def conditional(request: Request, content: bytes, modified: datetime | None, fil
     }
     if modified is not None:
         headers["Last-Modified"] = format_datetime(modified.astimezone(UTC), usegmt=True)
-    if _is_known(request, etag, modified):
-        return Response(status_code=304, headers=headers)
-    headers["Content-Disposition"] = f'inline; filename="{filename}"'
-    return Response(content, media_type=ical.MEDIA_TYPE, headers=headers)
+    return headers
 
 
-def _is_known(request: Request, etag: str, modified: datetime | None) -> bool:
-    sent = request.headers.get("if-none-match")
-    if sent is not None:
-        # Weak comparison (RFC 9110, 13.1.2): a proxy may have weakened our tag.
-        tags = [tag.strip().removeprefix("W/") for tag in sent.split(",")]
-        return etag in tags or "*" in tags
-    since = request.headers.get("if-modified-since")
-    if since is None or modified is None:
-        return False
-    try:
-        moment = parsedate_to_datetime(since)
-    except ValueError:
-        return False
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return modified.replace(microsecond=0) <= moment
+def _tag_of(*parts: object) -> str:
+    """A strong tag of what an answer consists of, or is made from."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else repr(part).encode())
+    return f'"{digest.hexdigest()[:32]}"'
 
 
-def _latest(sessions: Sequence[PublicSession]) -> datetime | None:
-    return max((session.changed_at for session in sessions), default=None)
+def _calendar_address(request: Request, question: Question, settings: Settings) -> str:
+    """Where the calendar may be asked for again: by the filters that were understood, and the language."""
+    spoken = known_language(request.query_params.get("lang"))
+    query = query_of(question.typed, lang=spoken)
+    return f"{settings.base_url}{KEPT.path}" + (f"?{query}" if query else "")
 
 
 def _own_address(request: Request, settings: Settings) -> str:

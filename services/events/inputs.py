@@ -29,6 +29,8 @@ from libs.web.validation import FieldError, field_errors
 from services.events.schedule import KINDS
 
 MOST_SEATS = 10_000
+MOST_RELEASES = 24
+"""So many steps fit on the coordinators' form too."""
 
 
 class Input(BaseModel):
@@ -211,7 +213,7 @@ class SessionInput(Input):
     timezone: Zone
     capacity: Capacity
     held_seats: dict[SeatKind, dict[Channel, Seats]] = {}
-    releases: Annotated[list[ReleaseInput], Field(max_length=50)] = []
+    releases: Annotated[list[ReleaseInput], Field(max_length=MOST_RELEASES)] = []
     opens_at: LocalTime | None = None
     closes_at: LocalTime | None = None
     waitlist: WaitlistInput = WaitlistInput()
@@ -239,15 +241,6 @@ class SessionInput(Input):
         ):
             return value
         return {_only_kind(info): value}
-
-    @field_validator("held_seats")
-    @classmethod
-    def _kinds_of_the_modality(cls, value: dict[str, dict[str, int]], info: ValidationInfo) -> Any:
-        modality = info.data.get("modality")
-        for kind, held in value.items():
-            if modality and kind not in KINDS[modality] and any(held.values()):
-                raise ValueError(_("Cette modalité n’a pas de places de cette sorte."))
-        return {kind: held for kind, held in value.items() if held}
 
     @field_validator("releases")
     @classmethod

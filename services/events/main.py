@@ -1,6 +1,7 @@
 """The events service, wired: routers, loops, health."""
 
 import asyncio
+from time import monotonic
 
 from fastapi import FastAPI
 
@@ -8,6 +9,7 @@ from libs.messaging.inbox import Inbox, count_parked, prune
 from libs.messaging.outbox import Relay
 from libs.web.app import Service, create_app
 from libs.web.idempotency import purge_keys
+from libs.web.kept import Clock, KeptAnswers
 from libs.web.loops import Loop
 from libs.web.parked import parked_router
 from services.events import api, api_planning, commands, consumer, feeds, pages
@@ -18,8 +20,8 @@ _HOLD_EVERY = 1.0
 _PURGE_EVERY = 3600.0
 
 
-def create(service: Service) -> FastAPI:
-    """The application of events."""
+def create(service: Service, *, clock: Clock = monotonic) -> FastAPI:
+    """The application of events. By `clock` the public answers that it keeps grow old."""
     inbox = Inbox(service.database, consumer.HANDLERS)
 
     async def consume(stop: asyncio.Event) -> None:
@@ -49,6 +51,7 @@ def create(service: Service) -> FastAPI:
             "purge": _purge(service),
         },
         health=health,
+        kept=KeptAnswers([api.KEPT, feeds.KEPT], clock=clock),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.geography import Point
@@ -108,6 +109,14 @@ class Freshness:
     regions: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """`digest` changes whenever a session or a venue of the feed does, or one comes or goes."""
+
+    digest: str
+    changed_at: datetime | None
+
+
 class BadCursor(ValueError):
     """Not a cursor that this calendar gave."""
 
@@ -134,6 +143,25 @@ async def feed_sessions(session: AsyncSession, asked: Asked) -> tuple[PublicSess
     """All that `asked` fits, and for 30 days what is over or was cancelled."""
     statement = _statement(asked).where(*_filters(asked), _in_feed(asked))
     return tuple(_session(row) for row in (await session.execute(statement)).mappings())
+
+
+async def feed_state(session: AsyncSession, asked: Asked) -> FeedState:
+    """What the feed of `asked` is made of now, without reading it all."""
+    # PostgreSQL gives a row another xmin with each change, also with those made by hand.
+    made_of = sa.func.concat(
+        _S.c.id, ":", sa.literal_column("session.xmin"), ":", sa.literal_column("venue.xmin")
+    )
+    row = (
+        await session.execute(
+            sa.select(
+                sa.func.md5(sa.func.string_agg(made_of, aggregate_order_by(sa.literal(","), _S.c.id))),
+                sa.func.max(_S.c.updated_at),
+            )
+            .select_from(_from())
+            .where(*_filters(asked), _in_feed(asked))
+        )
+    ).one()
+    return FeedState(digest=row[0] or "", changed_at=row[1])
 
 
 async def programme_sessions(session: AsyncSession, asked: Asked) -> tuple[PublicSession, ...]:

@@ -168,7 +168,11 @@ class SeatPlan:
 
 
 def check_plan(plan: SeatPlan, when: Times) -> list[FieldError]:
-    """What contradicts itself in a plan of seats, under the names of the API's fields."""
+    """What contradicts itself in a plan of seats, under the names of the API's fields.
+
+    A plan that passes keeps its promise at every instant: the seats held of a kind never exceed its
+    capacity, nothing is released twice or that isn't held, and each step comes while it still matters.
+    """
     return [
         *_check_capacity(plan),
         *_check_held(plan),
@@ -177,13 +181,18 @@ def check_plan(plan: SeatPlan, when: Times) -> list[FieldError]:
     ]
 
 
+_NO_SUCH_SEATS = _("Cette modalité n’a pas de places de cette sorte.")
+_NOT_NEGATIVE = _("Un nombre de places ne peut pas être négatif.")
+
+
 def _check_capacity(plan: SeatPlan) -> list[FieldError]:
     kinds = KINDS.get(plan.modality, ())
-    errors = [
-        FieldError(f"capacity/{kind}", _("Cette modalité n’a pas de places de cette sorte."))
-        for kind, seats in plan.capacity.items()
-        if kind not in kinds and seats
-    ]
+    errors = []
+    for kind, seats in plan.capacity.items():
+        if kind not in kinds and seats:
+            errors.append(FieldError(f"capacity/{kind}", _NO_SUCH_SEATS))
+        elif seats < 0:
+            errors.append(FieldError(f"capacity/{kind}", _NOT_NEGATIVE))
     if BY_REGISTRATION & set(plan.registration_modes) and not any(
         plan.capacity.get(kind, 0) for kind in kinds
     ):
@@ -193,16 +202,23 @@ def _check_capacity(plan: SeatPlan) -> list[FieldError]:
 
 def _check_held(plan: SeatPlan) -> list[FieldError]:
     errors = []
+    kinds = KINDS.get(plan.modality, ())
     per_kind: Counter[str] = Counter()
     for held in plan.held:
         per_kind[held.seat_kind] += held.seats
+        if held.seats < 0:
+            errors.append(FieldError(f"held_seats/{held.seat_kind}/{held.channel}", _NOT_NEGATIVE))
     for kind, seats in per_kind.items():
         capacity = plan.capacity.get(kind, 0)
-        if seats > capacity:
+        # Where there is one kind of seat, nobody names it.
+        field_ = "held_seats" if kinds == (kind,) else f"held_seats/{kind}"
+        if kind not in kinds:
+            errors.append(FieldError(field_, _NO_SUCH_SEATS))
+        elif seats > capacity:
             message = _(
-                "Vous réservez %(held)s places, mais il y en a %(capacity)s.", held=seats, capacity=capacity
+                "Il y a trop de places gardées : %(held)s sur %(capacity)s.", held=seats, capacity=capacity
             )
-            errors.append(FieldError("held_seats", message))
+            errors.append(FieldError(field_, message))
     return errors
 
 
@@ -212,17 +228,40 @@ def _check_releases(plan: SeatPlan, when: Times) -> list[FieldError]:
     for item in plan.held:
         held[item.seat_kind, item.channel] += item.seats
     released: Counter[tuple[str, str]] = Counter()
+    steps: set[tuple[str, str, datetime]] = set()
     for number, release in enumerate(plan.releases):
-        if release.at > when.starts.utc:
-            errors.append(
-                FieldError(f"releases/{number}/at", _("Libérez ces places avant le début de la séance."))
-            )
-        pool = (release.seat_kind, release.channel)
+        pool, step = (release.seat_kind, release.channel), (release.seat_kind, release.channel, release.at)
         released[pool] += release.seats
-        if released[pool] > held[pool]:
-            message = _("Vous libérez plus de places que vous n’en réservez pour ce canal.")
+        mistake = _moment_of_release(release, plan, when)
+        if mistake is None and step in steps:
+            mistake = _("Cette libération est déjà là. Réunissez les deux en une seule.")
+        if mistake is not None:
+            errors.append(FieldError(f"releases/{number}/at", mistake))
+        if release.seat_kind not in KINDS.get(plan.modality, ()):
+            errors.append(FieldError(f"releases/{number}/seat_kind", _NO_SUCH_SEATS))
+        elif not held[pool]:
+            message = _("Aucune place n’est gardée pour ce canal. Gardez-en d’abord.")
+            errors.append(FieldError(f"releases/{number}/channel", message))
+        elif release.seats < 1:
+            errors.append(FieldError(f"releases/{number}/seats", _("Libérez au moins une place.")))
+        elif released[pool] > held[pool]:
+            message = _(
+                "Vous libérez trop de places : %(released)s sur %(held)s gardées pour ce canal.",
+                released=released[pool],
+                held=held[pool],
+            )
             errors.append(FieldError(f"releases/{number}/seats", message))
+        steps.add(step)
     return errors
+
+
+def _moment_of_release(release: Release, plan: SeatPlan, when: Times) -> LazyString | None:
+    """What is wrong with the moment. One that has passed is fine: those seats are everybody's already."""
+    if release.at > when.starts.utc:
+        return _("Libérez ces places avant le début de la séance.")
+    if plan.opens_at is not None and release.at < plan.opens_at:
+        return _("Libérez ces places après l’ouverture des inscriptions, ou ne les gardez pas.")
+    return None
 
 
 def _check_window(plan: SeatPlan, when: Times) -> list[FieldError]:
@@ -275,8 +314,14 @@ def check_windows(
 
 
 def moved_releases(releases: Sequence[Release], new_start: datetime) -> list[Release]:
-    """The releases of a session that moves: none may come later than its new start."""
-    return [Release(min(r.at, new_start), r.seat_kind, r.channel, r.seats) for r in releases]
+    """The releases of a session that moves: none may come later than its new start.
+
+    Steps of one pool that meet there become one.
+    """
+    steps: Counter[tuple[datetime, str, str]] = Counter()
+    for release in releases:
+        steps[min(release.at, new_start), release.seat_kind, release.channel] += release.seats
+    return [Release(at, kind, channel, seats) for (at, kind, channel), seats in steps.items()]
 
 
 def _offset(value: timedelta) -> str:

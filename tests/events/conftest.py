@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, cast
 from uuid import UUID
 
@@ -38,8 +39,12 @@ async def database(database_factory: DatabaseFactory) -> Database:
 
 @pytest.fixture
 def app(database: Database, settings: Settings) -> FastAPI:
-    """The service without its loops: what it would say stays in the outbox."""
-    return main.create(Service("events", settings, database, cast(Bus, None)))
+    """The service without its loops: what it would say stays in the outbox.
+
+    Between any two requests minutes pass, so that no kept answer is fresh any more.
+    """
+    service = Service("events", settings, database, cast(Bus, None))
+    return main.create(service, clock=count(step=300).__next__)
 
 
 @pytest.fixture

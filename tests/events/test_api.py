@@ -114,6 +114,14 @@ async def test_drafts_are_never_announced(staff: AsyncClient, venue_id: UUID, da
     assert await said(database) == []
 
 
+def ladder(held: dict[str, int], *steps: dict[str, Any]) -> dict[str, Any]:
+    return {"held_seats": held, "releases": list(steps)}
+
+
+def step(**changes: Any) -> dict[str, Any]:
+    return {"at": "2027-01-31T09:00", "channel": "phone", "seats": 2} | changes
+
+
 @pytest.mark.parametrize(
     ("changes", "fields"),
     [
@@ -131,8 +139,29 @@ async def test_drafts_are_never_announced(staff: AsyncClient, venue_id: UUID, da
         ({"capacity": 10**30}, {"capacity/on_site"}),
         ({"capacity": {"online": 4}}, {"capacity/online", "capacity"}),
         ({"held_seats": {"phone": 13}}, {"held_seats"}),
-        ({"held_seats": {"pigeon": 1}}, {"held_seats/on_site/pigeon/[key]"}),
-        ({"releases": [{"at": "2027-01-31T09:00", "channel": "phone", "seats": 2}]}, {"releases/0/seats"}),
+        ({"held_seats": {"pigeon": 1}}, {"held_seats/on_site/pigeon"}),
+        ({"held_seats": {"phone": -2}}, {"held_seats/on_site/phone"}),
+        ({"held_seats": {"phone": 10**30}}, {"held_seats/on_site/phone"}),
+        ({"held_seats": {"phone": "2"}}, {"held_seats/on_site/phone"}),
+        ({"held_seats": {"online": {"phone": 1}}}, {"held_seats/online"}),
+        ({"held_seats": {"phone": 1, "on_site": {"desk": 1}}}, {"held_seats/on_site/on_site"}),
+        ({"held_seats": {"terrace": {"phone": 1}}}, {"held_seats/terrace"}),
+        (ladder({}, step()), {"releases/0/channel"}),
+        (ladder({"phone": 2}, step(seats=3)), {"releases/0/seats"}),
+        (ladder({"phone": 2}, step(seats=0)), {"releases/0/seats"}),
+        (ladder({"phone": 2}, step(seats=-1)), {"releases/0/seats"}),
+        (ladder({"phone": 2}, step(seats=10**30)), {"releases/0/seats"}),
+        (ladder({"phone": 2}, step(channel="pigeon")), {"releases/0/channel"}),
+        (ladder({"phone": 2}, step(seat_kind="online")), {"releases/0/seat_kind"}),
+        (ladder({"phone": 2}, step(), step()), {"releases/1/at", "releases/1/seats"}),
+        (ladder({"phone": 2}, step(seats=1), step(seats=1)), {"releases/1/at"}),
+        (ladder({"phone": 2}, step(), step(at="2027-02-01T09:00", seats=1)), {"releases/1/seats"}),
+        (
+            ladder({"phone": 2}, step(at="2027-01-20T09:00")) | {"opens_at": "2027-01-20T09:01"},
+            {"releases/0/at"},
+        ),
+        (ladder({"phone": 2}, *(step(seats=1) for _ in range(1000))), {"releases"}),
+        ({"releases": {"phone": 2}}, {"releases"}),
         (
             {
                 "held_seats": {"phone": 2},
@@ -205,6 +234,48 @@ async def test_a_body_that_is_no_object_is_refused(staff: AsyncClient, raw: byte
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_refused_plan_changes_nothing(staff: AsyncClient, venue_id: UUID, database: Database) -> None:
+    session = await published(staff, venue_id, **ladder({"phone": 2}, step()))
+    before = await said(database)
+    url = f"{SESSIONS}/{session['id']}"
+    for changes, field in (
+        ({"capacity": 1}, "held_seats"),
+        ({"held_seats": {"phone": 1}}, "releases/0/seats"),
+        ({"held_seats": {}}, "releases/0/channel"),
+        ({"opens_at": "2027-02-02T09:00"}, "releases/0/at"),
+        ({"title": "Nouveau", "releases": [step(at="2027-02-03T13:31")]}, "releases/0/at"),
+    ):
+        answer = await staff.patch(url, json=changes, headers={"If-Match": '"2"'})
+        assert fields_of(answer) == {field}, changes
+        english = await staff.patch(
+            url, json=changes, headers={"If-Match": '"2"', "Accept-Language": "en"}, params={"lang": "en"}
+        )
+        assert english.json()["errors"][0]["message"] != answer.json()["errors"][0]["message"]
+    assert (await staff.get(url)).json() == session
+    assert await said(database) == before
+
+
+async def test_a_ladder_of_several_steps_is_planned(
+    staff: AsyncClient, venue_id: UUID, database: Database
+) -> None:
+    steps = [step(at="2027-01-27T09:00", seats=2), step(at="2027-02-01T09:00", seats=3)]
+    session = await published(staff, venue_id, **ladder({"phone": 5}, *steps))
+    assert [(item["at"], item["seats"]) for item in session["releases"]] == [
+        ("2027-01-27T09:00:00-05:00", 2),
+        ("2027-02-01T09:00:00-05:00", 3),
+    ]
+    told = (await said(database, "sessions"))[-1].payload
+    assert [(item["channel"], item["seats"]) for item in told["releases"]] == [("phone", 2), ("phone", 3)]
+    # Moved before both dates, the two steps are one.
+    answer = await staff.post(
+        f"{SESSIONS}/{session['id']}/reschedule",
+        json={"starts_at": "2027-01-20T13:30", "ends_at": "2027-01-20T15:30"},
+    )
+    assert [(item["at"], item["seats"]) for item in answer.json()["releases"]] == [
+        ("2027-01-20T13:30:00-05:00", 5)
+    ]
+
+
 async def test_hybrid_sessions_count_both_kinds(staff: AsyncClient, venue_id: UUID) -> None:
     body = session_fields(venue_id, modality="hybrid", online_url="https://visio.example.org/2")
     assert fields_of(await staff.post(SESSIONS, json=body)) == {"capacity"}
@@ -217,6 +288,10 @@ async def test_hybrid_sessions_count_both_kinds(staff: AsyncClient, venue_id: UU
     assert created.status_code == 201, created.text
     assert created.json()["held_seats"] == {"on_site": {"desk": 2}, "online": {"phone": 3}}
     assert created.json()["seats"]["available"] == 23
+    too_many = body | {"held_seats": {"on_site": {"desk": 9}, "online": {"phone": 21}}}
+    assert fields_of(await staff.post(SESSIONS, json=too_many)) == {"held_seats/on_site", "held_seats/online"}
+    without_kind = body | {"releases": [{"at": "2027-02-01T09:00", "channel": "phone", "seats": 3}]}
+    assert fields_of(await staff.post(SESSIONS, json=without_kind)) == {"releases"}
     assert fields_of(await staff.post(SESSIONS, json=body | {"held_seats": {"phone": 1}})) >= {"held_seats"}
 
 

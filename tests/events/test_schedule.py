@@ -1,13 +1,16 @@
 """When a session is: the rules of time and of seat plans, by hand and at random."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from libs.clock import zone
 from services.events.schedule import (
+    KINDS,
     BadTime,
     Held,
     Release,
@@ -167,7 +170,14 @@ def test_a_plan_that_holds_together_passes() -> None:
 
 def test_held_seats_fit_their_kind() -> None:
     plan = SeatPlan("hybrid", {"on_site": 3, "online": 9}, held=[Held("on_site", "phone", 4)])
-    assert fields(plan) == ["held_seats"]
+    assert fields(plan) == ["held_seats/on_site"]
+    assert fields(SeatPlan("on_site", {"on_site": 3}, held=[Held("on_site", "phone", 4)])) == ["held_seats"]
+    assert fields(SeatPlan("on_site", {"on_site": 3}, held=[Held("online", "phone", 1)])) == [
+        "held_seats/online"
+    ]
+    # Too few for one channel doesn't make room for too many of another.
+    balanced = [Held("on_site", "phone", 4), Held("on_site", "desk", -2)]
+    assert fields(SeatPlan("on_site", {"on_site": 3}, held=balanced)) == ["held_seats/on_site/desk"]
 
 
 def test_online_seats_need_an_online_session() -> None:
@@ -175,15 +185,101 @@ def test_online_seats_need_an_online_session() -> None:
     assert fields(SeatPlan("online", {"on_site": 3, "online": 1})) == ["capacity/on_site"]
 
 
+def released(*releases: Release, **changes: Any) -> list[str]:
+    plan = SeatPlan("on_site", {"on_site": 5}, held=[Held("on_site", "phone", 2)], releases=releases)
+    return fields(replace(plan, **changes))
+
+
 def test_only_what_is_held_is_released_and_before_the_start() -> None:
-    late = Release(PLAN.starts.utc + timedelta(seconds=1), "on_site", "phone", 1)
-    plan = SeatPlan(
-        "on_site",
-        {"on_site": 5},
-        held=[Held("on_site", "phone", 2)],
-        releases=[late, Release(PLAN.starts.utc, "on_site", "phone", 2)],
+    start = PLAN.starts.utc
+    late = Release(start + timedelta(seconds=1), "on_site", "phone", 1)
+    assert released(late, Release(start, "on_site", "phone", 2)) == ["releases/0/at", "releases/1/seats"]
+    assert released(Release(start, "on_site", "desk", 1)) == ["releases/0/channel"]
+    assert released(Release(start, "online", "phone", 1)) == ["releases/0/seat_kind"]
+    assert released(Release(start, "on_site", "phone", 0)) == ["releases/0/seats"]
+
+
+def test_a_step_stands_once() -> None:
+    one = Release(PLAN.starts.utc, "on_site", "phone", 1)
+    assert released(one, one) == ["releases/1/at"]
+    assert released(one, replace(one, at=one.at - timedelta(days=1))) == []
+
+
+def test_seats_are_not_released_before_anybody_can_register() -> None:
+    opens = PLAN.starts.utc - timedelta(days=5)
+    before = Release(opens - timedelta(minutes=1), "on_site", "phone", 2)
+    assert released(before) == []
+    assert released(before, opens_at=opens) == ["releases/0/at"]
+    assert released(replace(before, at=opens), opens_at=opens) == []
+
+
+KINDS_OF_SEAT, CHANNELS = st.sampled_from(["on_site", "online"]), st.sampled_from(["phone", "desk", "web"])
+MOMENTS = st.integers(-40, 3).map(lambda hours: PLAN.starts.utc + timedelta(hours=hours))
+
+
+@st.composite
+def seat_plans(draw: st.DrawFn) -> SeatPlan:
+    """Plans that are nearly right, and sometimes are."""
+    held = draw(
+        st.lists(
+            st.builds(Held, KINDS_OF_SEAT, CHANNELS, st.integers(-1, 5)),
+            max_size=4,
+            unique_by=lambda item: (item.seat_kind, item.channel),
+        )
     )
-    assert fields(plan) == ["releases/0/at", "releases/1/seats"]
+    pools = [st.just((item.seat_kind, item.channel)) for item in held]
+    pool = (
+        st.one_of(*pools, st.tuples(KINDS_OF_SEAT, CHANNELS)) if pools else st.tuples(KINDS_OF_SEAT, CHANNELS)
+    )
+    steps = draw(st.lists(st.tuples(MOMENTS, pool, st.integers(0, 3)), max_size=4))
+    return SeatPlan(
+        modality=draw(st.sampled_from(["on_site", "online", "hybrid", "hybrid"])),
+        capacity={"on_site": draw(st.integers(-1, 12)), "online": draw(st.integers(0, 12))},
+        held=held,
+        releases=[Release(at, *of, seats) for at, of, seats in steps],
+        opens_at=draw(st.none() | MOMENTS),
+    )
+
+
+def held_at(plan: SeatPlan, pool: tuple[str, str], at: datetime) -> int:
+    """What the plan keeps for a channel at an instant, after the steps until then."""
+    kept = sum(item.seats for item in plan.held if (item.seat_kind, item.channel) == pool)
+    return kept - sum(r.seats for r in plan.releases if (r.seat_kind, r.channel) == pool and r.at <= at)
+
+
+@given(seat_plans())
+def test_a_plan_that_passes_keeps_its_promise_at_every_instant(plan: SeatPlan) -> None:
+    if check_plan(plan, PLAN):
+        return
+    event("passes with releases" if plan.releases else "passes")
+    pools = {(item.seat_kind, item.channel) for item in plan.held} | {
+        (r.seat_kind, r.channel) for r in plan.releases
+    }
+    instants = [PLAN.starts.utc - timedelta(days=90), *(r.at for r in plan.releases), PLAN.starts.utc]
+    for at in instants:
+        for kind, capacity in plan.capacity.items():
+            kept = [held_at(plan, pool, at) for pool in pools if pool[0] == kind]
+            assert all(seats >= 0 for seats in kept), "more is released than was held"
+            assert 0 <= sum(kept) <= capacity, "more is held than there is"
+            assert capacity == 0 or kind in KINDS[plan.modality]
+    for release in plan.releases:
+        assert release.at <= PLAN.starts.utc
+        assert plan.opens_at is None or release.at >= plan.opens_at
+        assert release.seats > 0
+    steps = [(r.at, r.seat_kind, r.channel) for r in plan.releases]
+    assert len(steps) == len(set(steps))
+
+
+@given(seat_plans(), st.integers(-60, 60))
+def test_a_plan_that_passes_still_does_when_its_session_moves(plan: SeatPlan, hours: int) -> None:
+    if plan.opens_at is not None or check_plan(plan, PLAN):
+        return
+    start, end = (wall_of.wall + timedelta(hours=hours) for wall_of in (PLAN.starts, PLAN.ends))
+    there, errors = times(start, end, "America/Toronto")
+    assert there is not None, errors
+    releases = moved_releases(plan.releases, there.starts.utc)
+    assert check_plan(replace(plan, releases=releases), there) == []
+    assert sum(r.seats for r in releases) == sum(r.seats for r in plan.releases)
 
 
 def test_a_drop_in_plans_no_seat() -> None:
@@ -215,5 +311,7 @@ def test_a_session_stands_within_its_tours_window_for_its_stream() -> None:
 @given(st.lists(st.integers(-500, 500), max_size=5))
 def test_moved_releases_never_come_after_the_new_start(hours: list[int]) -> None:
     releases = [Release(PLAN.starts.utc + timedelta(hours=h), "on_site", "phone", 1) for h in hours]
-    for old, new in zip(releases, moved_releases(releases, PLAN.starts.utc), strict=True):
-        assert new.at == min(old.at, PLAN.starts.utc)
+    moved = moved_releases(releases, PLAN.starts.utc)
+    assert {r.at for r in moved} == {min(r.at, PLAN.starts.utc) for r in releases}
+    assert sum(r.seats for r in moved) == len(releases)
+    assert len({r.at for r in moved}) == len(moved)

@@ -123,12 +123,15 @@ class FormView:
 
     @property
     def hidden(self) -> Iterator[tuple[str, str]]:
-        """Every value as hidden fields, for a page that asks something before the form is done."""
+        """Every value as hidden fields, for a page that asks something before the form is done.
+
+        What was empty and stayed empty needn't be said.
+        """
         for name, spec in self.spec.items():
             if spec.many:
                 yield f"{name}/shown", "1"
                 yield from ((name, item) for item in self.value(name).split())
-            else:
+            elif self.value(name) or (self.base or {}).get(name):
                 yield name, self.value(name)
 
     def in_words(self, name: str, value: str) -> list[Words]:

@@ -25,6 +25,7 @@ from services.events.coordination.merging import Values, differences, is_as_seen
 from services.events.coordination.rows import venue_name
 from services.events.coordination.session_form import HOME_ZONE
 from services.events.coordination.words import done
+from services.events.inputs import MOST_RELEASES
 from services.events.models import Activity, Session, Stop, Tour, Venue
 from services.events.problems import SessionCancelled, SessionHeld, Stale, UnknownSession
 from services.events.schedule import Window, times
@@ -66,6 +67,7 @@ async def create_session(request: Request, db: Transaction, staff: Staff) -> Res
     desk, form = await desk_of(request, db), await read_form(request)
     spec = _WHOLE.spec(form, None)
     typed = read_typed(form, spec, {})
+    session_form.fill_lines(typed.values, session_form.release_rows(form, None), typed.values["modality"])
     screen = _Screen(_WHOLE, typed.values, spec, form=form, form_id=form.get("form_id"))
     if _asks_for_help(typed):
         return await _helped(desk, db, screen, typed)
@@ -151,6 +153,10 @@ async def _change(request: Request, db: AsyncSession, session_id: UUID, way: _Wa
     session = record.session
     spec = way.spec(form, session)
     typed = read_typed(form, spec, session_form.from_session(session, record.venue, record.trainer_ids))
+    if way is _WHOLE:
+        rows = session_form.release_rows(form, session)
+        for values in (typed.base, typed.values):
+            session_form.fill_lines(values, rows, typed.base.get("modality", ""))
     screen = _Screen(
         way, typed.values, spec, form=form, record=record, base=typed.base, version=typed.version
     )
@@ -347,13 +353,13 @@ async def _editable(db: AsyncSession, session_id: UUID) -> Record:
 
 
 def _asks_for_help(typed: Typed) -> bool:
-    """Another button than save: look for a venue, take a template, look at the form again.
+    """Another button than save: look for a venue, take a template, more lines, look at the form again.
 
     Enter in a field presses the first button, `enter`: it looks for what was typed for the venue.
     """
     wanted = typed.form.get("venue_q", "")
     looked = wanted == typed.form.get("venue_q_done", "")
-    return typed.action in {"venue", "activity", "form"} or (
+    return typed.action in {"venue", "activity", "releases", "form"} or (
         typed.action == "enter" and bool(wanted) and not looked
     )
 
@@ -397,6 +403,8 @@ async def _form_page(desk: Desk, db: AsyncSession, screen: _Screen, status: int 
         seat_kinds=session_form.SEAT_KINDS,
         channels=session_form.CHANNELS,
         channel_names=session_form.CHANNEL_NAMES,
+        most_releases=MOST_RELEASES,
+        asks_releases=screen.form.get("action") == "releases",
         release_lines=sum(
             1 for name in screen.spec if name.endswith("/seats") and name.startswith("releases/")
         ),

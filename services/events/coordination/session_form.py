@@ -16,6 +16,7 @@ from services.events import labels
 from services.events.coordination.forms import Field, Option, Spec
 from services.events.coordination.merging import Values
 from services.events.coordination.words import ZONES
+from services.events.inputs import MOST_RELEASES
 from services.events.models import Activity, Session, Stop, Tour, Trainer, Venue
 from services.events.plans import as_input
 from services.events.schedule import BadTime, offsets
@@ -23,7 +24,8 @@ from services.events.schedule import BadTime, offsets
 HOME_ZONE = "America/Toronto"
 CHANNELS = ("phone", "desk", "partner", "email", "paper", "web")
 SEAT_KINDS = ("on_site", "online")
-MOST_RELEASES = 12
+MORE_RELEASES = 3
+"""So many lines come when more are asked for."""
 
 _FIELDS: Mapping[str, Field] = {
     "title": Field(_("Titre")),
@@ -112,15 +114,29 @@ CHANNEL_NAMES: Mapping[str, LazyString] = {
 
 
 def release_rows(form: Form | None, session: Session | None) -> int:
-    """How many lines of releases the form needs: those in use and two to fill, at most MOST_RELEASES."""
-    used = len(session.releases) if session is not None else 0
-    if form is not None:
-        sent = [int(found[1]) for name in form if (found := _RELEASE.match(name)) and form[name]]
-        used = max([used, *(number + 1 for number in sent)])
-    return min(used + 2, max(MOST_RELEASES, len(session.releases) if session is not None else 0))
+    """How many lines of releases the form needs: those in use and two to fill, or more where asked for.
+
+    Beyond MOST_RELEASES there are only lines that somebody filled, for the command to refuse.
+    """
+    stored = len(session.releases) if session is not None else 0
+    lines: dict[int, bool] = {stored: True}
+    sent = form or Form()
+    for name in sent:
+        if found := _RELEASE.match(name):
+            line = int(found[1]) + 1
+            lines[line] = lines.get(line, False) or bool(sent[name])
+    used = max(line for line, filled in lines.items() if filled)
+    asked = sent.get("action") == "releases"
+    return max(used, min(max(lines) + MORE_RELEASES if asked else used + 2, MOST_RELEASES))
 
 
 _RELEASE = re.compile(r"releases/(\d{1,2})/(?:at|seats)$")
+
+
+def fill_lines(values: dict[str, str], rows: int, modality: str) -> None:
+    """A line that wasn't shown before says nothing yet: its choices stand where a new line has them."""
+    for name, value in _empty_lines("online" if modality == "online" else "on_site", rows).items():
+        values[name] = values.get(name) or value
 
 
 # --- From a session to the form ---------------------------------------------------------------------------
@@ -144,9 +160,9 @@ def defaults() -> dict[str, str]:
     }
 
 
-def _empty_lines(seat_kind: str) -> dict[str, str]:
+def _empty_lines(seat_kind: str, rows: int = MOST_RELEASES) -> dict[str, str]:
     """What the choices of a line of releases show before anybody chose."""
-    lines = [f"releases/{number}" for number in range(MOST_RELEASES)]
+    lines = [f"releases/{number}" for number in range(rows)]
     return {f"{line}/seat_kind": seat_kind for line in lines} | {f"{line}/channel": "phone" for line in lines}
 
 
@@ -382,7 +398,8 @@ def names(values: Values) -> dict[str, str]:
         "starts_at": "start",
         "ends_at": "end",
         "capacity": f"capacity/{kind}",
-        "held_seats": f"held_seats/{kind}/phone",
+        "held_seats": _first_held(values, kind),
+        **{f"held_seats/{each}": _first_held(values, each) for each in SEAT_KINDS},
         "waitlist": "waitlist/offer_hours",
     }
     lines = [number for number, _row in releases(values, HOME_ZONE, FormErrors())]
@@ -394,6 +411,12 @@ def names(values: Values) -> dict[str, str]:
 
 def _only_kind(values: Values) -> str:
     return "online" if values.get("modality") == "online" else "on_site"
+
+
+def _first_held(values: Values, kind: str) -> str:
+    """The field where somebody who holds too many seats of a kind starts to look."""
+    fields = [f"held_seats/{kind}/{channel}" for channel in CHANNELS]
+    return next((name for name in fields if values.get(name)), fields[0])
 
 
 def _held(values: Values, in_room: bool, by_video: bool) -> dict[str, dict[str, Any]]:
@@ -411,7 +434,7 @@ def whole(text: str, empty: int | None) -> int | str | None:
     plain = re.sub(r"[\s\u00a0\u202f]", "", text)
     if not plain:
         return empty
-    return int(plain) if re.fullmatch(r"-?[0-9]{1,9}", plain) else text
+    return int(plain) if re.fullmatch(r"-?[0-9]{1,30}", plain) else text
 
 
 def _decimal(text: str) -> float | str:

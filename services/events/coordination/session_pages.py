@@ -68,6 +68,7 @@ async def _page(
             if trainer.id not in record.trainer_ids
         ],
         people=reaching.told(row.reach),
+        by_kind=_by_kind(record),
         held=_held(session, desk.language),
         window=_window(session, desk.language),
         is_over=session.ends_at_utc <= desk.now,
@@ -177,6 +178,7 @@ async def change_capacity(request: Request, db: Transaction, staff: Staff, sessi
         if f"capacity/{kind}" in form
     }
     given = {"capacity": capacity, "on_shrink": form.get("on_shrink") or record.session.on_shrink}
+    modality = record.session.modality
 
     async def work() -> Session:
         return await commands.patch_session(db, desk.instance, session_id, given, expected=version_of(form))
@@ -189,11 +191,16 @@ async def change_capacity(request: Request, db: Transaction, staff: Staff, sessi
     if isinstance(problem, Malformed):
         errors = FormErrors()
         for item in problem.errors:
-            name = item.field if item.field in ("capacity/on_site", "capacity/online") else ""
-            errors.add(name, item.message)
+            errors.add(_seats_field(item.field, modality), item.message)
         return await _page(desk, db, await _record(db, session_id), errors, 422)
     assert problem is not None
     raise problem
+
+
+def _seats_field(path: str, modality: str) -> str:
+    """Where a mistake of the plan stands in the form of the seats: with the number of that kind."""
+    kind = "online" if modality == "online" or path.endswith("/online") else "on_site"
+    return f"capacity/{kind}" if path.partition("/")[0] in ("capacity", "held_seats") else ""
 
 
 @router.post("/supprimer")
@@ -316,6 +323,37 @@ def _history(session: Session, desk: Desk) -> list[Moment]:
         )
     home = zone(desk.home_zone)
     return [Moment(at.astimezone(home), text) for at, text in sorted(found, key=lambda item: item[0])]
+
+
+@dataclass(frozen=True, slots=True)
+class KindOfSeat:
+    """The seats of one kind in a hybrid session, as registrations counted them."""
+
+    name: LazyString | str
+    taken: int
+    capacity: int
+    available: int
+    held: int
+    waitlisted: int
+
+
+def _by_kind(record: Record) -> list[KindOfSeat]:
+    """One line per kind of seat; nothing for a session that has one kind, or wasn't counted yet."""
+    kinds = KINDS.get(record.session.modality, ())
+    counted = record.seats.by_kind if record.seats is not None else {}
+    if len(kinds) < 2 or not all(kind in counted for kind in kinds):
+        return []
+    return [
+        KindOfSeat(
+            name=labels.MODALITIES[kind],
+            taken=counted[kind]["confirmed"] + counted[kind]["offered"],
+            capacity=counted[kind]["capacity"],
+            available=counted[kind]["available"],
+            held=counted[kind]["held"],
+            waitlisted=counted[kind]["waitlisted"],
+        )
+        for kind in kinds
+    ]
 
 
 def _held(session: Session, language: str) -> list[LazyString]:
