@@ -218,27 +218,40 @@ MOMENTS = st.integers(-40, 3).map(lambda hours: PLAN.starts.utc + timedelta(hour
 
 
 @st.composite
+def ladders(draw: st.DrawFn, held: Held) -> list[Release]:
+    """Steps that release at most what is held for a channel, each at its own moment before the start."""
+    left, steps = held.seats, []
+    for hours in draw(st.lists(st.integers(-40, 0), max_size=3, unique=True)):
+        if left > 0:
+            seats = draw(st.integers(1, left))
+            left -= seats
+            at = PLAN.starts.utc + timedelta(hours=hours)
+            steps.append(Release(at, held.seat_kind, held.channel, seats))
+    return steps
+
+
+@st.composite
 def seat_plans(draw: st.DrawFn) -> SeatPlan:
-    """Plans that are nearly right, and sometimes are."""
-    held = draw(
-        st.lists(
-            st.builds(Held, KINDS_OF_SEAT, CHANNELS, st.integers(-1, 5)),
-            max_size=4,
-            unique_by=lambda item: (item.seat_kind, item.channel),
-        )
-    )
-    pools = [st.just((item.seat_kind, item.channel)) for item in held]
-    pool = (
-        st.one_of(*pools, st.tuples(KINDS_OF_SEAT, CHANNELS)) if pools else st.tuples(KINDS_OF_SEAT, CHANNELS)
-    )
-    steps = draw(st.lists(st.tuples(MOMENTS, pool, st.integers(0, 3)), max_size=4))
-    return SeatPlan(
-        modality=draw(st.sampled_from(["on_site", "online", "hybrid", "hybrid"])),
-        capacity={"on_site": draw(st.integers(-1, 12)), "online": draw(st.integers(0, 12))},
+    """Plans that hold together but for what may be drawn over one of their parts."""
+    pools = draw(st.sets(st.tuples(KINDS_OF_SEAT, CHANNELS)))
+    held = [Held(*pool, draw(st.integers(1, 5))) for pool in sorted(pools)]
+    plan = SeatPlan(
+        modality="hybrid",
+        capacity={kind: draw(st.integers(8, 16)) for kind in ("on_site", "online")},
         held=held,
-        releases=[Release(at, *of, seats) for at, of, seats in steps],
-        opens_at=draw(st.none() | MOMENTS),
+        releases=draw(st.permutations([step for item in held for step in draw(ladders(item))])),
     )
+    spoilt: dict[str, st.SearchStrategy[Any]] = {
+        "modality": st.sampled_from(["on_site", "online"]),
+        "capacity": st.dictionaries(KINDS_OF_SEAT, st.integers(-1, 12)),
+        "held": st.lists(st.builds(Held, KINDS_OF_SEAT, CHANNELS, st.integers(-1, 5))),
+        "releases": st.lists(st.builds(Release, MOMENTS, KINDS_OF_SEAT, CHANNELS, st.integers(0, 3))).map(
+            lambda more: [*plan.releases, *more]
+        ),
+        "opens_at": MOMENTS,
+    }
+    part = draw(st.sampled_from(["", *spoilt]))
+    return replace(plan, **{part: draw(spoilt[part])}) if part else plan
 
 
 def held_at(plan: SeatPlan, pool: tuple[str, str], at: datetime) -> int:
