@@ -1,5 +1,6 @@
 """An instance under test: its services as processes of their own, and what events would say to them."""
 
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -105,8 +106,12 @@ class Instance:
 
         await until(nothing_left, "the services don't catch up with the bus")
 
-    async def settled(self) -> None:
-        """Wait until nothing of an earlier load is still under way: what was to be said is on the bus."""
+    async def settled(self) -> float:
+        """Wait until nothing of an earlier load is still under way: what was to be said is on the bus.
+
+        Returns how many seconds that took.
+        """
+        start = time.perf_counter()
         quiet = 0
 
         async def nothing_said() -> bool:
@@ -117,6 +122,7 @@ class Instance:
 
         await until(nothing_said, "the outbox doesn't empty")
         await self.heard()
+        return time.perf_counter() - start
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ async def against_one_statement(
     states = [await instance.sessions(sessions) for _ in range(rounds)]
     counters = [await bench.floor.sessions(sessions) for _ in range(rounds)]
     behind: list[int] = []
+    settling: list[float] = []
 
     async def ours(number: int) -> Load:
         chosen = states[number % rounds]
@@ -33,7 +34,7 @@ async def against_one_statement(
         done = expect(await instance.register(chosen, connections, seconds=options.seconds), 201)
         behind.append(await instance.database.fetchval("select count(*) from outbox"))
         _compare(done, await _confirmed(instance, chosen) - before)
-        await instance.settled()
+        settling.append(round(await instance.settled(), 2))
         return done
 
     async def floor(number: int) -> Load:
@@ -46,7 +47,11 @@ async def against_one_statement(
         return done
 
     pairs = await interleaved(options.pairs, ours, floor)
-    details = {"floor's rate by pool size": pools, "outbox when the load ended": behind[1:]}
+    details = {
+        "floor's rate by pool size": pools,
+        "outbox when the load ended": behind[1:],
+        "seconds until settled": settling[1:],
+    }
     return pairs, details
 
 
