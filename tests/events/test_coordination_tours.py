@@ -96,12 +96,23 @@ async def test_a_tour_is_planned_from_nothing_through_forms(
     page = await send(browser, form, **{"0__activity_id": str(activity.id), "0__capacity": "zéro"})
     assert page.status_code == 422
     assert 'href="#0/capacity"' in page.text
+    page = await send(
+        browser,
+        form_of(page, "/seances"),
+        **{"0__capacity": "8", "0__held__phone": "2", "0__held__desk": "-1"},
+    )
+    assert page.status_code == 422
+    assert 'href="#0/held/desk"' in page.text
+    page = await send(browser, form_of(page, "/seances"), **{"0__held__desk": "7"})
+    assert (page.status_code, "9 sur 8" in page.text) == (422, True)
+    assert await sessions_of(database, tour_id) == []
     answer = await send(
         browser,
         form_of(page, "/seances"),
         **{
             "0__capacity": "8",
             "0__held__phone": "2",
+            "0__held__desk": "",
             "2__activity_id": str(activity.id),
             "2__start": "18:30",
         },

@@ -356,8 +356,9 @@ def _line_errors(problem: Problem, number: int) -> FormErrors:
         errors.add("", problem.detail or problem.title)
         return errors
     for item in problem.errors:
-        head = item.field.partition("/")[0]
-        name = _LINE_NAMES.get(head)
+        head, _slash, rest = item.field.partition("/")
+        channel = rest.rpartition("/")[2]
+        name = f"held/{channel}" if head == "held_seats" and channel in HELD else _LINE_NAMES.get(head)
         errors.add(f"{number}/{name}" if name else "", item.message)
     return errors
 
