@@ -1,6 +1,6 @@
 # What there is to do here. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos lock migration messages
+.PHONY: help run test check audit bench chaos lock migration messages
 PYTHON := .venv/bin/python
 
 help: ## show this list
@@ -24,6 +24,10 @@ check: ## format, lint, types, the house's rules, migrations against models, tra
 	$(PYTHON) -m mypy
 	$(PYTHON) -m libs.web.i18n check
 	$(PYTHON) -m pytest tests/house
+
+audit: ## work out every seat and line again from the ledger, while the instance runs (DATA_DIR, DATABASE_URL)
+	@bash deploy/install.sh run
+	@$(PYTHON) -m deploy.audit
 
 bench: ## measure beside the bare framework, some ten minutes on an idle machine (CASES="hot-32 list" for some)
 	@bash deploy/install.sh dev

@@ -149,7 +149,7 @@ class Registration(Model, table=True):
         _one_of("seat_kind", ("on_site", "online")),
         sa.CheckConstraint("party_size = 1", name="party_size"),
         sa.CheckConstraint("priority between 0 and 9", name="priority"),
-        sa.CheckConstraint("not granted or pool_channel = ''", name="grant_is_a_seat"),
+        sa.CheckConstraint("not (granted and pool_channel is distinct from '')", name="grant_is_a_seat"),
         sa.CheckConstraint(
             "coalesce(email, mobile, phone, postal) is not null or name = ''", name="can_be_reached"
         ),

@@ -63,7 +63,9 @@ def _more_of_registrations() -> None:
     op.create_unique_constraint(op.f("uq_registration_ledger_ref"), "registration", ["ledger_ref"])
     op.create_check_constraint(op.f("ck_registration_priority"), "registration", "priority between 0 and 9")
     op.create_check_constraint(
-        op.f("ck_registration_grant_is_a_seat"), "registration", "not granted or pool_channel = ''"
+        op.f("ck_registration_grant_is_a_seat"),
+        "registration",
+        "not (granted and pool_channel is distinct from '')",
     )
 
 
@@ -157,6 +159,14 @@ end
 $body$;
 create trigger count_who_waits before insert on seat_pool
     for each row execute function count_who_waits();
+create function only_people_count() returns trigger language plpgsql as $body$
+begin
+    raise exception 'the people of a pool are counted from their registrations'
+        using errcode = 'check_violation', constraint = 'only_people_count';
+end
+$body$;
+create trigger only_people_count before update of confirmed, offered, waiting, granted on seat_pool
+    for each row when (pg_trigger_depth() = 0) execute function only_people_count();
 """
 
 # Rule S2, at the commit: while a session is on, no seat is free that somebody who waits may use.
@@ -264,6 +274,7 @@ def downgrade() -> None:
         ("seats_are_as_planned", "seat_pool"),
         ("nobody_waits_for_a_new_seat", "seat_pool"),
         ("nobody_waits_for_a_free_seat", "seat_pool"),
+        ("only_people_count", "seat_pool"),
         ("count_who_waits", "seat_pool"),
         ("count_gone", "registration"),
         ("count_changed", "registration"),
@@ -272,7 +283,7 @@ def downgrade() -> None:
         op.execute(f"drop trigger {trigger} on {table}")
     for function in (
         "the_ledger_only_grows", "registrations_go_one_way", "seats_are_as_planned",
-        "nobody_waits_for_a_free_seat", "count_who_waits", "count_gone_registrations",
+        "nobody_waits_for_a_free_seat", "only_people_count", "count_who_waits", "count_gone_registrations",
         "count_changed_registrations", "count_new_registrations",
     ):  # fmt: skip
         op.execute(f"drop function {function}()")
