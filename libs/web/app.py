@@ -22,6 +22,7 @@ from libs.web.assets import HashedStaticFiles
 from libs.web.auth import auth_router
 from libs.web.direct_routes import DirectRoutes, plain_routes
 from libs.web.health import Health
+from libs.web.kept import KeptAnswers
 from libs.web.loops import Crash, Loop, Loops, exit_loudly
 from libs.web.openapi import add_docs
 from libs.web.shell import Shell
@@ -46,12 +47,13 @@ def create_app(
     routers: Sequence[APIRouter],
     loops: Mapping[str, Loop] = {},
     health: Callable[[], Awaitable[Mapping[str, object]]] | None = None,
+    kept: KeptAnswers | None = None,
 ) -> FastAPI:
     """The application of `service`, whose templates and translations lie in `package`.
 
     Its lifespan runs `loops`; `app.state.on_crash` (`Crash`, default: end the process) is called when
     one breaks. `app.state.health()` is the report of `/health/{name}`, `health` adds to it;
-    `app.state.metrics` holds the figures of `/metrics`.
+    `app.state.metrics` holds the figures of `/metrics`. `kept` answers for the application where it can.
     """
 
     def on_crash() -> Crash:
@@ -68,6 +70,7 @@ def create_app(
     direct = [route for router in routers for route in plain_routes(router)]
     app = Application(
         direct_routes=direct,
+        kept=kept,
         title=f"Tournée – {service.name}",
         version="1",
         lifespan=lifespan,
@@ -95,17 +98,23 @@ def create_app(
 class Application(FastAPI):
     """FastAPI inside our shell, and beside it the routes that need nothing of FastAPI's."""
 
-    def __init__(self, *, direct_routes: Sequence[Route], **options: Any) -> None:
+    def __init__(self, *, direct_routes: Sequence[Route], kept: KeptAnswers | None, **options: Any) -> None:
         super().__init__(**options)
         self._direct_routes = direct_routes
+        self._kept = kept
 
     def build_middleware_stack(self) -> ASGIApp:
         framework = super().build_middleware_stack()
         # Its outermost layer would answer what nobody foresaw in plain text; the shell does it in our shape.
         assert isinstance(framework, ServerErrorMiddleware)
+        app: ASGIApp = framework.app
+        if self._direct_routes:
+            app = DirectRoutes(self._direct_routes, otherwise=app)
+        if self._kept is not None:
+            app = self._kept.around(app)
         service: Service = self.state.service
         return Shell(
-            DirectRoutes(self._direct_routes, otherwise=framework.app),
+            app,
             service=service.name,
             base_url=service.settings.base_url,
             metrics=self.state.metrics,
