@@ -8,9 +8,19 @@ from libs.messaging.topics import Topic
 
 # One at a time: two would wait for each other's rows.
 _LOCK = "select pg_try_advisory_xact_lock(hashtext('bus.compaction'), hashtext($1))"
+
+# What stands last need not be newest: a relay that hung in the middle of a batch, and lost its lock
+# meanwhile, appends what its successor has overtaken. Kept in its place, it would be the state for ever.
 _OVERTAKEN = """
-delete from {log} l using (select partition, key, max(position) as newest from {log} group by 1, 2) k
-where l.partition = k.partition and l.key = k.key and l.position < k.newest
+delete from {log} l using (
+    select partition, position, row_number() over (
+        partition by partition, key order by
+            coalesce(substring(headers::json ->> 'ce_epoch' from '^[0-9]{{1,18}}$')::bigint, 0) desc,
+            coalesce(substring(headers::json ->> 'ce_version' from '^[0-9]{{1,18}}$')::bigint, 0) desc,
+            position desc
+    ) as age from {log}
+) k
+where k.age > 1 and l.partition = k.partition and l.position = k.position
     and l.appended_at <= coalesce($1::timestamptz, clock_timestamp()) - $2::interval
 """
 # A tombstone goes last: without it, a record that it overtook would be the newest and the person back.

@@ -321,6 +321,17 @@ class TestCompactionLoop:
             await eventually(lambda: _compacted(events, topic))
             stop.set()
 
+    async def test_an_older_state_that_comes_late_does_not_outlive_the_newer_one(
+        self, events: PostgresBus, registrations: PostgresBus
+    ) -> None:
+        topic = Topic("sessions", "events", ("registrations",), compaction_lag=timedelta(0))
+        for key, value in (("kept", "newer"), ("erased", None)):
+            await events.publish([_stated(topic, key, value, version=10)])
+            await events.publish([_stated(topic, key, "older", version=9)])
+        await events.compact([topic])
+        left = await everything(registrations, "registrations", topic)
+        assert {one.message.key: one.message.value for one in left} == {"kept": b"newer", "erased": None}
+
     async def test_it_outlives_a_broker_that_is_away(
         self, instance: PostgresBroker, events: PostgresBus
     ) -> None:
@@ -337,6 +348,11 @@ class TestCompactionLoop:
                 instance.start()
             await eventually(lambda: _compacted(events, topic))
             stop.set()
+
+
+def _stated(topic: Topic, key: str, value: str | None, *, version: int) -> Message:
+    headers = {"ce_epoch": "1", "ce_version": str(version)}
+    return Message(topic, key, None if value is None else value.encode(), key, headers)
 
 
 async def _compacted(bus: PostgresBus, topic: Topic) -> bool:
