@@ -8,7 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.campaign import Campaign, Outcome, report
+from tests.chaos.campaign import Campaign
+from tests.chaos.outcome import Outcome, report
 
 
 def main() -> int:

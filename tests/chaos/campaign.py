@@ -1,25 +1,26 @@
 """A campaign from its first process to its last check."""
 
 import asyncio
-import importlib.util
 import os
 import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from libs.messaging import topics
 from tests.chaos import invariants, promises
+from tests.chaos.asking import Asking
 from tests.chaos.crowd import Crowd
 from tests.chaos.faults import Faults, schedule
 from tests.chaos.instance import ROOT, SERVICE, Instance
 from tests.chaos.journal import Asked
+from tests.chaos.outcome import Outcome
 from tests.chaos.programme import Programme
 from tests.chaos.promises import Heard
 from tests.chaos.tables import Tables, snapshot
-from tests.chaos.wire import Wire
 
 STAFF_ACTIONS = ["cancel", "accept", *promises.STAFF_ACTIONS]
 _QUIET = """
@@ -29,22 +30,6 @@ select (select count(*) from outbox)
     + (select count(*) from registration
         where status = 'offered' and offer_expires_at <= clock.decision_time())
 """
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a campaign did and found; `differences` is empty when everything holds."""
-
-    seed: int
-    seconds: float = 0.0
-    injected: Counter[str] = field(default_factory=Counter)
-    kinds: dict[str, Counter[str]] = field(default_factory=dict)
-    starts: int = 0
-    failed_starts: int = 0
-    lives: int = 0
-    checked: dict[str, int] = field(default_factory=dict)
-    figures: dict[str, int] = field(default_factory=dict)
-    differences: list[str] = field(default_factory=list)
 
 
 class Campaign:
@@ -90,30 +75,30 @@ class Campaign:
         """Every invariant, promise and seat; then the audit. Differences are gathered in the outcome."""
         tables = await snapshot(self.instance.url)
         tables.touched = heard.touched(tables)
-        await self._compare_public_seats(tables)
+        await self._ask(heard, tables)
         self.outcome.figures |= {
             "sessions": len(tables.sessions),
             "registrations": len(tables.registrations),
             "causes": tables.causes,
+            "messages that came late": sum(said.last != said.version for said in tables.said.values()),
             "answers": sum(asked.status is not None for asked in heard.asked),
         }
+        steps = (step.cause for history in tables.history.values() for step in history)
+        self.outcome.came_about = Counter(steps)
         for name, check in invariants.CHECKS.items():
-            self._note(name, list(check(tables, self.programme)))
+            self.outcome.note(name, list(check(tables, self.programme)))
         for name, promise in promises.PROMISES.items():
-            self._note(name, list(promise(heard, tables, self.programme)))
+            self.outcome.note(name, list(promise(heard, tables, self.programme)))
+        await self._compact()
         for worker in self.instance.workers:
             self.outcome.differences += worker.wrong
-        self._note("audit", self._audit())
+        self.outcome.note("audit", self._audit())
 
     async def stop(self) -> None:
         """End the clients and the services; the server stays, for those who want to look."""
         self._crowd.kill()
         await self.faults.close()
         await self.instance.stop_workers()
-
-    def _note(self, name: str, found: list[str]) -> None:
-        self.outcome.checked[name] = len(found)
-        self.outcome.differences += [f"{name}: {each}" for each in found]
 
     def _count(self, asked: list[Asked]) -> None:
         kinds: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -143,27 +128,26 @@ class Campaign:
                 return False
         return await self._plans_known()
 
-    async def _compare_public_seats(self, tables: Tables) -> None:
-        """Each process tells the public what the tables say."""
-        wire = Wire(patience=30)
-        found = []
-        for session in self.programme.sessions:
-            right = {kind: invariants.seats_of(tables, session.id, kind) for kind in session.kinds}
-            for worker in self.instance.workers:
-                path = f"/api/registrations/v1/sessions/{session.id}/seats"
-                answer = await wire.request(worker.port, "GET", path, {})
-                got = {
-                    kind: answer.body["by_kind"].get(kind, dict.fromkeys(right[kind], 0)) for kind in right
-                }
-                if answer.status != 200 or got != right:
-                    found.append(f"{session.label}: process {worker.number} says {got}, the rows {right}")
-        wire.close()
-        self._note("public_seats_by_api", found)
+    async def _compact(self) -> None:
+        """Two days from now, the log still says the whole state."""
+        bus = self.instance.bus_of(SERVICE)
+        own = [topic for topic in topics.ALL if topic.writer == SERVICE]
+        await bus.compact(own, now=datetime.now(UTC) + timedelta(days=2))
+        await bus.close()
+        tables = await snapshot(self.instance.url, compacted=True)
+        check = invariants.the_compacted_log_is_the_state
+        self.outcome.note(check.__name__, list(check(tables, self.programme)))
+
+    async def _ask(self, heard: Heard, tables: Tables) -> None:
+        """What the public, staff and people read is what the rows say."""
+        asking = Asking(self.instance, tables, self.programme)
+        self.outcome.note("public_seats_by_api", await asking.public_seats())
+        self.outcome.note("lines_by_api", await asking.lines())
+        self.outcome.note("own_pages_by_api", await asking.own_pages(heard, self.seed))
+        asking.close()
 
     def _audit(self) -> list[str]:
         """The service's own audit, from its ledger."""
-        if importlib.util.find_spec(f"services.{SERVICE}.audit") is None:
-            return []
         done = subprocess.run(
             [sys.executable, "-m", f"services.{SERVICE}.audit"],
             cwd=ROOT,
@@ -183,28 +167,3 @@ class Campaign:
                 self.outcome.differences.append(f"{condition.__name__} never became true")
                 return
             await asyncio.sleep(0.2)
-
-
-def report(outcome: Outcome) -> str:
-    """The outcome as a person at a terminal reads it."""
-    lines = [f"seed {outcome.seed}, {outcome.seconds:.0f} s of load"]
-    lines.append("injected: " + ", ".join(f"{count} × {what}" for what, count in outcome.injected.items()))
-    lines.append(
-        f"services began {outcome.starts} times ({outcome.failed_starts} while PostgreSQL was away),"
-        f" client processes {outcome.lives} times"
-    )
-    names = ("done", "refused", "unanswered", "lost", "put off")
-    lines.append(f"{'request':20}" + "".join(f"{name:>12}" for name in names))
-    for kind, counts in sorted(outcome.kinds.items()):
-        lines.append(f"{kind:20}" + "".join(f"{counts[name]:12}" for name in names))
-        reasons = [f"{count} × {why}" for why, count in sorted(counts.items()) if why not in names]
-        lines += [f"{'':20}  refused: {', '.join(reasons)}"] if reasons else []
-    total = sum(counts["done"] + counts["refused"] for counts in outcome.kinds.values())
-    lines.append(f"{total} answers, {total / max(outcome.seconds, 1):.0f} a second")
-    lines.append("checked: " + ", ".join(f"{count} {what}" for what, count in outcome.figures.items()))
-    lines += [
-        f"  {'holds' if not found else f'{found} differences':18} {name}"
-        for name, found in outcome.checked.items()
-    ]
-    lines += [f"DIFFERENCE {each}" for each in outcome.differences[:20]]
-    return "\n".join(lines)

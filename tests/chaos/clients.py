@@ -25,6 +25,8 @@ from tests.chaos.wire import Answer, Away, Lost, Wire
 API = "/api/registrations/v1"
 STAFF = "staff"
 OVER = frozenset({"expired", "declined", "cancelled", "attended", "absent", "excused"})
+MEANT_FOR = {"priority": "waitlisted", "move": "waitlisted", "grant": "waitlisted", "no-answer": "offered"}
+"""Whom staff choose for an action, as far as they know."""
 
 
 @dataclass(slots=True)
@@ -123,9 +125,11 @@ class Desk:
             for fault in seat_faults(answer.body):
                 self.journal.wrong(request, fault)
         elif answer.status == 200 and request.kind == "line":
-            places = [entry["position"] for entry in answer.body["items"]]
-            if places != list(range(1, len(places) + 1)):
-                self.journal.wrong(request, f"places {places[:20]}")
+            for kind in ("on_site", "online"):
+                items = [entry for entry in answer.body["items"] if entry["seat_kind"] == kind]
+                places = [entry["position"] for entry in items]
+                if places != sorted(set(places)) or 0 in places:
+                    self.journal.wrong(request, f"places {places[:20]}")
 
     def remember(self, asked: Asked) -> None:
         """Take in what an earlier life was answered."""
@@ -315,8 +319,10 @@ class Client:
         """Do something about anybody's registration, as staff may."""
         if not self._desk.recent:
             return
-        own = self._random.choice(self._desk.recent)
         action = self._random.choice(self._desk.crowd.staff_actions)
+        wanted = MEANT_FOR.get(action)
+        fitting = [own for own in self._desk.recent if own.status == wanted]
+        own = self._random.choice(fitting or self._desk.recent)
         answer = await self._act(own, action, STAFF, body=self._body(own, action))
         if action == "transfer" and answer.status < 300:
             self._own.append(self._desk.know(answer.body["id"], answer.body["session_id"], answer.body))

@@ -205,11 +205,16 @@ CORRUPTIONS = (
         service="delete from registration_cause where version = 1",
     ),
     Corruption(
-        "the_log_ends_with_the_newest",
-        "an older message came last",
+        "the_compacted_log_is_the_state",
+        "two messages are left about somebody",
         bus="insert into bus.log_registrations (partition, position, key, partition_key, value, headers)"
         " select partition, 10000000, key, partition_key, value,"
         ' (headers::jsonb || \'{"ce_version": "0"}\')::text from bus.log_registrations limit 1',
+    ),
+    Corruption(
+        "the_compacted_log_is_the_state",
+        "the older one was kept",
+        bus='update bus.log_registrations set headers = (headers::jsonb || \'{"ce_version": "0"}\')::text',
     ),
     Corruption(
         "one_version_says_one_thing",

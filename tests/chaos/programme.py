@@ -167,8 +167,8 @@ def _seats(capacity: SeatCounts, kind: str) -> int:
 
 
 def _weight(state: SessionState) -> float:
-    """Small sessions get crowds, large ones get filled all the same."""
-    return math.pow(state.capacity.on_site + state.capacity.online, 0.4)
+    """Small sessions get crowds, large ones get filled all the same, a little later."""
+    return math.pow(state.capacity.on_site + state.capacity.online, 0.15)
 
 
 def _times(wall: datetime) -> dict[str, datetime]:

@@ -34,10 +34,11 @@ class Caused:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The newest message about a key; `last` is the version that stands last in the log."""
+    """The newest of so many `records` about a key; `last` is the version that stands last in the log."""
 
     version: int
     last: int
+    records: int
     state: dict[str, Any]
     causes: frozenset[tuple[int, int, str]]
 
@@ -64,11 +65,15 @@ class Tables:
     seats_said: dict[str, Said] = field(default_factory=dict)
     two_contents: Sequence[str] = ()
     """`topic key version` of messages that say different things under one version."""
+    compacted: bool = False
+    """Whether the log was compacted before it was read."""
     touched: frozenset[str] = frozenset()
     """Registrations whose place in the line staff changed, or may have changed."""
 
 
-async def snapshot(server_url: str, *, service_sql: str = "", bus_sql: str = "") -> Tables:
+async def snapshot(
+    server_url: str, *, service_sql: str = "", bus_sql: str = "", compacted: bool = False
+) -> Tables:
     """Everything as it is, or as it would be after some SQL, which is taken back."""
     service, bus = [
         await asyncpg.connect(in_database(server_url, database_name("demo", name)))
@@ -81,6 +86,7 @@ async def snapshot(server_url: str, *, service_sql: str = "", bus_sql: str = "")
                 await connection.execute(sql)
         tables = await _read_tables(service)
         await _read_log(bus, tables)
+        tables.compacted = compacted
         return tables
     finally:
         # A transaction that was not committed has never been.
@@ -177,10 +183,11 @@ with numbered as (
     select key, value, {_VERSION} as version, position,
         row_number() over (partition by partition, key order by (headers::json->>'ce_epoch')::int desc,
             {_VERSION} desc, position) as nth,
-        first_value({_VERSION}) over (partition by partition, key order by position desc) as last
+        first_value({_VERSION}) over (partition by partition, key order by position desc) as last,
+        count(*) over (partition by partition, key) as records
     from bus.log_{{topic}}
 )
-select key, value, version, last from numbered where nth = 1
+select key, value, version, last, records from numbered where nth = 1
 """
 _TWO_CONTENTS = f"""
 select key, {_VERSION} as version from bus.log_{{topic}} group by 1, 2
@@ -194,4 +201,4 @@ async def _newest(bus: Connection, topic: str) -> AsyncIterator[tuple[str, Said]
         causes = frozenset(
             (cause["epoch"], cause["version"], cause["cause"]) for cause in state.pop("causes", ())
         )
-        yield row["key"], Said(row["version"], row["last"], state, causes)
+        yield row["key"], Said(row["version"], row["last"], row["records"], state, causes)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.chaos.campaign import Campaign, Outcome, report
+from tests.chaos.campaign import Campaign
 from tests.chaos.corruptions import CORRUPTIONS, Corruption
 from tests.chaos.invariants import CHECKS
+from tests.chaos.outcome import Outcome, report
 from tests.chaos.promises import PROMISES, Heard
 from tests.chaos.tables import snapshot
 from tests.conftest import open_folder
@@ -70,7 +71,10 @@ def test_each_check_is_doubted() -> None:
 async def test_a_check_sees_what_is_corrupted(aftermath: Aftermath, corruption: Corruption) -> None:
     programme, heard = aftermath.campaign.programme, aftermath.heard
     tables = await snapshot(
-        aftermath.campaign.instance.url, service_sql=corruption.service_sql, bus_sql=corruption.bus_sql
+        aftermath.campaign.instance.url,
+        service_sql=corruption.service_sql,
+        bus_sql=corruption.bus_sql,
+        compacted=True,
     )
     tables.touched = heard.touched(tables)
     if corruption.lie is not None:

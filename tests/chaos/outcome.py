@@ -1,0 +1,56 @@
+"""What a campaign did and found, and how a person at a terminal reads it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+_FATES = ("done", "refused", "unanswered", "lost", "put off")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`differences` is empty when everything holds; `checked` counts those of each check."""
+
+    seed: int
+    seconds: float = 0.0
+    injected: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)
+    starts: int = 0
+    failed_starts: int = 0
+    lives: int = 0
+    came_about: Counter[str] = field(default_factory=Counter)
+    figures: dict[str, int] = field(default_factory=dict)
+    checked: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+    def note(self, check: str, found: list[str]) -> None:
+        self.checked[check] = len(found)
+        self.differences += [f"{check}: {each}" for each in found]
+
+
+def report(outcome: Outcome) -> str:
+    """Lines about what was injected, asked and checked, the differences last."""
+    answers = sum(counts["done"] + counts["refused"] for counts in outcome.kinds.values())
+    lines = [
+        f"seed {outcome.seed}, {outcome.seconds:.0f} s of load",
+        f"injected: {_listed(outcome.injected)}",
+        f"services began {outcome.starts} times ({outcome.failed_starts} while PostgreSQL was away),"
+        f" client processes {outcome.lives} times",
+        f"{'request':20}" + "".join(f"{fate:>12}" for fate in _FATES),
+    ]
+    for kind, counts in sorted(outcome.kinds.items()):
+        lines.append(f"{kind:20}" + "".join(f"{counts[fate]:12}" for fate in _FATES))
+        reasons = Counter({why: count for why, count in counts.items() if why not in _FATES})
+        lines += [f"{'':20}  refused: {_listed(reasons)}"] if reasons else []
+    lines += [
+        f"{answers} answers, {answers / max(outcome.seconds, 1):.0f} a second",
+        f"came about: {_listed(outcome.came_about)}",
+        "checked: " + ", ".join(f"{count} {what}" for what, count in outcome.figures.items()),
+    ]
+    for check, count in outcome.checked.items():
+        lines.append(f"  {'holds' if not count else f'{count} differences':18} {check}")
+    lines += [f"DIFFERENCE {each}" for each in outcome.differences[:20]]
+    return "\n".join(lines)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} × {what}" for what, count in counts.most_common())
