@@ -47,11 +47,11 @@ class Lane:
         self._queue: deque[_Waiting] = deque()
         self._working: asyncio.Task[None] | None = None
         self._apart: set[asyncio.Task[None]] = set()
-        self._apart_count = 0
+        self._unanswered = 0
 
     def check_room(self) -> None:
-        """Raises `TooManyAtOnce` when the queue is at its bound."""
-        if len(self._queue) + self._apart_count >= self._bound:
+        """Raises `TooManyAtOnce` when as many wait for an answer as may."""
+        if self._unanswered >= self._bound:
             raise TooManyAtOnce(retry_after=2)
 
     async def register(self, ask: Ask) -> Registered:
@@ -66,7 +66,11 @@ class Lane:
         self._queue.append(waiting)
         if self._working is None:
             self._working = asyncio.create_task(self._work(), name="lane")
-        return await waiting.answer
+        self._unanswered += 1
+        try:
+            return await waiting.answer
+        finally:
+            self._unanswered -= 1
 
     async def _work(self) -> None:
         """Carry out what has gathered until nothing is left."""
@@ -138,7 +142,6 @@ class Lane:
         for waiting in batch:
             by_session.setdefault(waiting.ask.session_id, []).append(waiting)
         for its in by_session.values():
-            self._apart_count += len(its)
             task = asyncio.create_task(self._alone(its), name="lane apart")
             self._apart.add(task)
             task.add_done_callback(self._apart.discard)
@@ -147,7 +150,6 @@ class Lane:
         try:
             await self._carry_out(its, alone=True)
         finally:
-            self._apart_count -= len(its)
             _fail_all(its, Unavailable())
 
 

@@ -1,0 +1,264 @@
+"""The lane: requests that arrive together share a transaction, and nobody notices but the clock."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from libs.messaging.contracts import HeldSeats, RegistrationState, Release, SeatCounts, SessionAccess
+from services.registrations.audit import audit
+from services.registrations.commands import release_seats
+from services.registrations.inputs import RegistrationRequest
+from services.registrations.known_sessions import KnownSessions
+from services.registrations.lane import Lane
+from services.registrations.models import Registration
+from services.registrations.problems import TooManyAtOnce
+from services.registrations.registering import Ask, register_all
+from services.registrations.telling import causes_of, registration_state
+from tests.registrations.conftest import Instance, ShiftClock, person, problem, session_state
+from tests.waiting import eventually
+
+
+@asynccontextmanager
+async def locked(instance: Instance, session_id: UUID) -> AsyncIterator[None]:
+    """Somebody else works on the session for as long as the block lasts."""
+    connection = await asyncpg.connect(instance.database.url)
+    try:
+        async with connection.transaction():
+            await connection.execute("select from session where id = $1 for update", session_id)
+            yield
+    finally:
+        await connection.close()
+
+
+async def rows(instance: Instance, query: str, *values: Any) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(instance.database.url)
+    try:
+        return list(await connection.fetch(query, *values))
+    finally:
+        await connection.close()
+
+
+async def all_at_once(*requests: Any) -> list[httpx.Response]:
+    return list(await asyncio.gather(*requests))
+
+
+async def agree(instance: Instance) -> None:
+    assert (await audit(instance.database.url)).differences == ()
+
+
+async def test_a_crowd_shares_transactions_and_is_served_in_its_order(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=5))
+    await instance.hear(session)
+
+    answers = await all_at_once(*(instance.register(session.id, number) for number in range(60)))
+
+    bodies = [answer.json() for answer in answers]
+    assert [body["status"] for body in bodies] == ["confirmed"] * 5 + ["waitlisted"] * 55
+    assert [body["position"] for body in bodies] == [None] * 5 + list(range(1, 56))
+    written = await rows(instance, "select distinct xmin::text from registration")
+    assert len(written) < 20
+    await agree(instance)
+
+
+async def test_a_message_says_what_the_contract_says(instance: Instance) -> None:
+    """The lane writes messages without building the models: they must be the same to the letter."""
+    session = session_state(
+        modality="hybrid", capacity=SeatCounts(on_site=1, online=1), bring="Votre tablette"
+    )
+    link = SessionAccess(session_id=session.id, online_url="https://exemple.org/salle")
+    await instance.hear(session, link)
+    for number, kind in enumerate(("on_site", "online", "on_site", "online")):
+        answer = await instance.register(
+            session.id, number, seat_kind=kind, target_groups=["seniors"], consents=["statistics_profile"]
+        )
+        assert answer.status_code == 201
+
+    said = {state["id"]: RegistrationState.model_validate(state) for state in await instance.announced()}
+
+    assert len(said) == 4
+    async with instance.database.reading() as tx:
+        for id_, state in said.items():
+            row = await tx.get_one(Registration, UUID(id_))
+            causes = await causes_of(tx, [row.id], since=row.created_at - timedelta(days=1))
+            assert state == registration_state(row, causes[row.id])
+    links = [state.causes[0].session.online_url for state in said.values()]
+    assert links == [None, "https://exemple.org/salle", None, None]
+
+
+async def test_the_same_key_in_one_batch_registers_once(instance: Instance) -> None:
+    session = session_state()
+    await instance.hear(session)
+    key = {"Idempotency-Key": "un seul"}
+
+    answers = await all_at_once(
+        *(instance.register(session.id, 1, headers=key) for _ in range(5)),
+        instance.register(session.id, 2, headers=key),
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201, 422]
+    assert len({answer.json()["id"] for answer in answers[:5]}) == 1
+    assert problem(answers[5]) == "idempotency-key-reused"
+    assert len(await rows(instance, "select from registration")) == 1
+
+
+async def test_the_same_person_twice_in_one_batch_is_asked_about(instance: Instance) -> None:
+    session = session_state()
+    await instance.hear(session)
+
+    answers = await all_at_once(*(instance.register(session.id, 1) for _ in range(3)))
+
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+    assert {problem(answer) for answer in answers if answer.status_code == 409} == {"maybe-duplicate"}
+
+
+async def test_one_that_cannot_be_written_does_not_spoil_the_others(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=3))
+    await instance.hear(session)
+    await rows(instance, "alter table registration add constraint poison check (name <> 'Poison')")
+
+    answers = await all_at_once(
+        *(instance.register(session.id, number) for number in range(3)),
+        instance.register(session.id, 9, name="Poison"),
+        *(instance.register(session.id, number) for number in range(3, 6)),
+    )
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 500, 201, 201, 201]
+    assert len(await rows(instance, "select from registration where status = 'confirmed'")) == 3
+    await agree(instance)
+
+
+async def test_a_locked_session_holds_up_nobody_else(instance: Instance) -> None:
+    busy, free = session_state(), session_state()
+    await instance.hear(busy, free)
+
+    async with locked(instance, busy.id):
+        waiting = asyncio.create_task(instance.register(busy.id, 1))
+        for number in range(5):
+            assert (await instance.register(free.id, number)).status_code == 201
+        assert not waiting.done()
+
+    assert (await waiting).status_code == 201
+
+
+async def test_beyond_its_bound_the_queue_takes_nobody(instance: Instance) -> None:
+    session = session_state()
+    await instance.hear(session)
+
+    async def settle(_session_id: UUID) -> None:
+        raise AssertionError("nothing is due")
+
+    lane = Lane(instance.database, instance.settings, settle, bound=3)
+    instance.app.state.lane = lane
+    async with locked(instance, session.id):
+        waiting = [asyncio.create_task(instance.register(session.id, number)) for number in range(5)]
+
+        async def refused_one() -> bool:
+            return any(task.done() for task in waiting)
+
+        await eventually(refused_one)
+        with pytest.raises(TooManyAtOnce):
+            lane.check_room()
+        refused = await instance.client.post(
+            f"/api/registrations/v1/sessions/{session.id}/registrations", content=b"not even JSON"
+        )
+    answers = await asyncio.gather(*waiting)
+
+    assert (refused.status_code, problem(refused)) == (503, "too-many-at-once")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert {answer.status_code for answer in answers} == {201, 503}
+    assert (await instance.register(session.id, 99)).status_code == 201
+
+
+async def test_a_connection_that_is_lost_is_replaced(instance: Instance) -> None:
+    session = session_state()
+    await instance.hear(session)
+    async with locked(instance, session.id):
+        waiting = [asyncio.create_task(instance.register(session.id, number)) for number in range(3)]
+
+        async def killed() -> bool:
+            return bool(
+                await rows(
+                    instance,
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where datname = current_database() and wait_event_type = 'Lock'",
+                )
+            )
+
+        await eventually(killed)
+    answers = await asyncio.gather(*waiting)
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert len(await rows(instance, "select from registration")) == 3
+    await agree(instance)
+
+
+async def test_a_commit_whose_outcome_was_unknown_is_found_again(instance: Instance) -> None:
+    """The connection died after the commit: the next try finds the registration, and it counts as made."""
+    session = session_state(capacity=SeatCounts(on_site=1))
+    await instance.hear(session)
+    known = KnownSessions(instance.settings)
+    ask = Ask(session.id, RegistrationRequest.model_validate(person(1)), uuid4())
+
+    async def once() -> Any:
+        async with instance.database.plain_transaction() as connection:
+            return (await register_all(connection, instance.settings, known, [ask]))[0][0]
+
+    first = await once()
+    ask.may_exist = ask.tried = True
+    again = await once()
+
+    assert again == first
+    assert again.created
+    assert len(await rows(instance, "select from registration")) == 1
+
+
+async def test_a_release_that_is_due_comes_before_a_newcomer(
+    instance: Instance, shift_clock: ShiftClock
+) -> None:
+    session = session_state(
+        capacity=SeatCounts(on_site=1), held_seats=(HeldSeats(seat_kind="on_site", channel="phone", seats=1),)
+    )
+    at = session.starts_at_utc - timedelta(days=3)
+    release = Release(at=at, seat_kind="on_site", channel="phone", seats=1)
+    await instance.hear(session.model_copy(update={"releases": (release,)}))
+    first = (await instance.register(session.id, 1)).json()
+    assert first["status"] == "waitlisted"
+    await shift_clock(instance.database, timedelta(days=8))
+
+    newcomer = (await instance.register(session.id, 2)).json()
+
+    assert (newcomer["status"], newcomer["position"]) == ("waitlisted", 1)
+    assert (await instance.show(first))["status"] == "offered"
+    await agree(instance)
+
+
+async def test_a_session_from_before_the_ledger_gets_one(instance: Instance, postgres_url: str) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1))
+    await instance.hear(session)
+    for number in range(3):
+        await instance.register(session.id, number)
+    path = instance.database.url.rpartition("/")[2]
+    admin = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{path}")
+    try:
+        await admin.execute("set session_replication_role = replica")
+        await admin.execute("delete from seat_ledger")
+        await admin.execute("update session set last_entry = 0")
+    finally:
+        await admin.close()
+
+    assert (await instance.register(session.id, 7)).json()["position"] == 3
+    (first, *_rest) = await rows(instance, "select command, touched from seat_ledger order by entry")
+
+    assert first["command"] == "open"
+    assert first["touched"].count('"ref"') == 3
+    await agree(instance)
+    async with instance.database.transaction() as tx:
+        await release_seats(tx, instance.settings, session.id)
+    await agree(instance)
