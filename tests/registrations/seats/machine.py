@@ -17,6 +17,9 @@ from tests.registrations.seats import laws
 from tests.registrations.seats.drivers import Driver, Observed, Refusal, Seats, Standing
 from tests.registrations.seats.model import LIVE, Model, No
 
+Ladder = list[tuple[float, str, str, int]]
+"""Releases: in how many hours, of which kind, held for which channel, how many seats."""
+
 BEGINNING = datetime(2027, 1, 10, 14, 0, tzinfo=UTC)
 
 kinds = st.sampled_from(("on_site", "online"))
@@ -34,20 +37,30 @@ ladders = st.lists(
 )
 modalities = st.sampled_from(("on_site", "on_site", "hybrid", "online"))
 capacities = st.builds(SeatCounts, on_site=st.integers(0, 4), online=st.integers(0, 3))
-limits = st.sampled_from((None, None, None, 0, 1, 3))
-offer_hours = st.sampled_from((0.1, 1, 24, 72))
+waitlists = st.builds(
+    WaitlistRule,
+    limit=st.sampled_from((None, None, None, 0, 1, 3)),
+    offer_hours=st.sampled_from((0.1, 1, 24, 72)),
+)
+jumps = st.sampled_from((0, 1, 15, 720, 1800, "start", "day before", "release", "end of an offer", "opening"))
+"""Minutes, or to the very instant at which something changes."""
 
 
-@st.composite
-def plans(draw: st.DrawFn, now: datetime = BEGINNING) -> SessionState:
+plans = st.fixed_dictionaries(
+    {
+        "hours": hours_ahead,
+        "modality": modalities,
+        "capacity": capacities,
+        "held_seats": held_seats,
+        "releases": ladders,
+        "waitlist": waitlists,
+    }
+)
+
+
+def planned(hours: float, releases: Ladder, **facts: Any) -> SessionState:
     return session_state(
-        timezone="UTC",
-        **_times(now, draw(hours_ahead)),
-        modality=draw(modalities),
-        capacity=draw(capacities),
-        held_seats=draw(held_seats),
-        releases=_ladder(now, draw(ladders)),
-        waitlist=WaitlistRule(limit=draw(limits), offer_hours=draw(offer_hours)),
+        timezone="UTC", **_times(BEGINNING, hours), releases=_ladder(BEGINNING, releases), **facts
     )
 
 
@@ -57,7 +70,7 @@ changes = st.one_of(
     st.tuples(st.just("releases"), ladders),
     st.tuples(st.just("modality"), modalities),
     st.tuples(st.just("start"), hours_ahead),
-    st.tuples(st.just("waitlist"), st.builds(WaitlistRule, limit=limits, offer_hours=offer_hours)),
+    st.tuples(st.just("waitlist"), waitlists),
     st.tuples(st.just("opens_at"), st.sampled_from((None, -1, 0.5))),
     st.tuples(st.just("closes_at"), st.sampled_from((None, None, 5, -0.1))),
     st.tuples(st.just("status"), st.sampled_from(("published", "published", "cancelled", "held"))),
@@ -91,9 +104,10 @@ class SeatMachine(RuleBasedStateMachine):
         self.now = BEGINNING
         self.requests = 0
 
-    @initialize(facts=plans(), already=st.lists(st.tuples(kinds, channels), max_size=3))
-    def a_session_is_published(self, facts: SessionState, already: list[tuple[str, str]]) -> None:
+    @initialize(plan=plans, already=st.lists(st.tuples(kinds, channels), max_size=3))
+    def a_session_is_published(self, plan: dict[str, Any], already: list[tuple[str, str]]) -> None:
         """`already`: people found waiting, seats free or not, where a book may begin in the middle."""
+        facts = planned(**plan)
         self.driver.clock(self.now)
         self.model = Model(facts)
         self.model.deal(self.now)
@@ -109,10 +123,15 @@ class SeatMachine(RuleBasedStateMachine):
         self.seen = self.driver.state()
         self.driver.told()
 
+    def teardown(self) -> None:
+        """Nothing of this life is left to do when the next one begins."""
+        if hasattr(self, "seen"):
+            self.driver.announce(self.model.facts.model_copy(update={"status": "cancelled", "releases": ()}))
+
     # What happens.
 
     @precondition(lambda self: self.takes_requests())
-    @rule(kind=kinds, channel=channels, people=st.integers(1, 3))
+    @rule(kind=kinds, channel=channels, people=st.integers(1, 5))
     def people_register(self, kind: str, channel: str, people: int) -> None:
         if kind not in self.model.kinds():
             kind = self.model.kinds()[0]
@@ -122,13 +141,14 @@ class SeatMachine(RuleBasedStateMachine):
             self.step(
                 lambda name=name: self.driver.request(name, kind, channel),
                 lambda _, name=name: self.model.request(name, kind, channel, self.now),
+                first=self.release_what_is_due,
             )
 
     @precondition(lambda self: self.driver.answers_again and self.model.people)
     @rule(data=st.data())
     def a_request_is_sent_again(self, data: st.DataObject) -> None:
         name = self.anybody(data)
-        self.step(lambda: self.driver.request_again(name), lambda _: None)
+        self.step(lambda: self.driver.request_again(name), lambda _: None, first=self.release_what_is_due)
 
     @precondition(lambda self: self.those(*LIVE))
     @rule(data=st.data())
@@ -164,23 +184,26 @@ class SeatMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def staff_grant_a_seat(self, data: st.DataObject) -> None:
         name = self.one_of(data, "waitlisted")
-        self.step(
-            lambda: self.driver.grant(name), lambda _: self.model.grant(name, self.now), more_seats=True
-        )
+        self.step(lambda: self.driver.grant(name), lambda _: self.grant(name), more_seats=True)
 
-    @precondition(lambda self: len(self.model.line) > 1)
-    @rule(data=st.data())
-    def staff_move_somebody(self, data: st.DataObject) -> None:
-        name = self.one_of(data, "waitlisted")
-        before = data.draw(st.sampled_from([*self.those("waitlisted"), None]))
+    @precondition(lambda self: self.model.line)
+    @rule(
+        data=st.data(), deeds=st.lists(st.sampled_from(("move", "move", 0, 0, 1, 9)), min_size=1, max_size=5)
+    )
+    def staff_rearrange_the_line(self, data: st.DataObject, deeds: list[int | str]) -> None:
+        for deed in deeds:
+            name = self.one_of(data, "waitlisted")
+            if isinstance(deed, int):
+                self.staff_prefer(name, deed)
+            else:
+                self.staff_move(name, data.draw(st.sampled_from([*self.those("waitlisted"), None])))
+
+    def staff_move(self, name: str, before: str | None) -> None:
         self.step(
             lambda: self.driver.move(name, before), lambda _: self.model.move(name, before), touched=name
         )
 
-    @precondition(lambda self: self.model.line)
-    @rule(data=st.data(), priority=st.sampled_from((0, 0, 1, 9)))
-    def staff_prefer_somebody(self, data: st.DataObject, priority: int) -> None:
-        name = self.one_of(data, "waitlisted")
+    def staff_prefer(self, name: str, priority: int) -> None:
         self.step(
             lambda: self.driver.prioritise(name, priority),
             lambda seen: self.model.prioritise(name, priority, seen.line),
@@ -200,7 +223,7 @@ class SeatMachine(RuleBasedStateMachine):
             "decline": (lambda: driver.decline(name), lambda _: model.decline(name, self.now)),
             "cancel": (lambda: driver.cancel(name), lambda _: model.cancel(name, self.now)),
             "no_answer": (lambda: driver.no_answer(name), lambda _: model.no_answer(name, self.now)),
-            "grant": (lambda: driver.grant(name), lambda _: model.grant(name, self.now)),
+            "grant": (lambda: driver.grant(name), lambda _: self.grant(name)),
             "move": (lambda: driver.move(name, None), lambda _: model.move(name, None)),
         }
         self.step(*deeds[deed], touched=name, more_seats=deed == "grant")
@@ -216,16 +239,16 @@ class SeatMachine(RuleBasedStateMachine):
             more_seats=True,
         )
 
-    @rule(minutes=st.sampled_from((1, 15, 60, 12 * 60, 30 * 60)))
-    def time_passes(self, minutes: int) -> None:
+    @rule(jump=jumps)
+    def time_passes(self, jump: int | str) -> None:
         """Nobody has looked yet: nothing changes by itself."""
-        self.now += timedelta(minutes=minutes)
+        self.now = self.after(jump)
         self.step(lambda: self.driver.clock(self.now), lambda _: None)
 
-    @rule(minutes=st.sampled_from((0, 1, 15, 60, 12 * 60, 30 * 60)))
-    def time_passes_and_is_noticed(self, minutes: int) -> None:
+    @rule(jump=jumps)
+    def time_passes_and_is_noticed(self, jump: int | str) -> None:
         """Late offers are recorded, due releases carried out."""
-        self.now += timedelta(minutes=minutes)
+        self.now = self.after(jump)
         self.driver.clock(self.now)
         self.step(self.driver.time_is_up, lambda _: self.model.time_is_up(self.now))
 
@@ -235,6 +258,19 @@ class SeatMachine(RuleBasedStateMachine):
             return
         assert all(self.model.free(pool) >= 0 for pool in self.model.seats)
 
+    def grant(self, name: str) -> None:
+        """The service gives no seat in a session that is over; a book doesn't mind."""
+        if self.driver.knows_opening and not self.model.live(self.now):
+            raise No("already-over")
+        self.model.grant(name, self.now)
+
+    def release_what_is_due(self) -> bool:
+        """A service lets due seats go before it looks at a newcomer; a book is told to."""
+        due = self.driver.knows_opening and self.model.release_is_due(self.now)
+        if due:
+            self.model.settle(self.now)
+        return due
+
     # How a step is judged.
 
     def step(
@@ -242,16 +278,21 @@ class SeatMachine(RuleBasedStateMachine):
         drive: Callable[[], None],
         say: Callable[[Observed], None],
         *,
+        first: Callable[[], bool] | None = None,
         touched: str | None = None,
         more_seats: bool = False,
     ) -> None:
-        """Carry out one command; `say` tells the model, given what was seen after it."""
+        """Carry out one command; `say` tells the model, given what was seen after it.
+
+        `first` says to the model what the system does before the command, whatever comes of it.
+        """
         before, self.model.told = self.seen, []
+        prepared = first is not None and first()
         refused = _reason(drive, Refusal)
         after = self.seen = self.driver.state()
         expected = _reason(lambda: say(after), No)
         assert refused == expected, f"refused: {refused}; by the rules: {expected}"
-        if refused is not None:
+        if refused is not None and not prepared:
             assert after == before, "a refused command changes nothing"
         self._obeys_the_laws(before, after, touched, more_seats)
         self._agrees_with_the_model(after)
@@ -303,7 +344,20 @@ class SeatMachine(RuleBasedStateMachine):
             if effective
         }
 
-    # Whom it is about.
+    # When, and whom it is about.
+
+    def after(self, jump: int | str) -> datetime:
+        if isinstance(jump, int):
+            return self.now + timedelta(minutes=jump)
+        facts = self.model.facts
+        instants = {
+            "start": [facts.starts_at_utc],
+            "day before": [facts.starts_at_utc - timedelta(days=1)],
+            "release": [step.at for step in facts.releases],
+            "end of an offer": [one.until for one in self.model.people.values() if one.until],
+            "opening": [at for at in (facts.opens_at, facts.closes_at) if at],
+        }
+        return min((at for at in instants[jump] if at > self.now), default=self.now)
 
     def takes_requests(self) -> bool:
         return self.driver.knows_opening or self.model.closed(self.now) is None
@@ -340,7 +394,7 @@ def _times(now: datetime, hours: float) -> dict[str, datetime]:
     return {"starts_at": start, "ends_at": start + timedelta(hours=2)}
 
 
-def _ladder(now: datetime, steps: list[tuple[float, str, str, int]]) -> tuple[Release, ...]:
+def _ladder(now: datetime, steps: Ladder) -> tuple[Release, ...]:
     return tuple(
         Release(at=now + timedelta(hours=hours), seat_kind=kind, channel=channel, seats=seats)
         for hours, kind, channel, seats in steps

@@ -49,6 +49,7 @@ class Model:
     seats: dict[Pool, int] = field(default_factory=dict)
     numbers: int = 0
     settled: bool = False
+    dealt_at: datetime | None = None
     told: list[tuple[str, str]] = field(default_factory=list)
 
     # What can be asked of it.
@@ -81,6 +82,11 @@ class Model:
         if self.facts.opens_at is not None and now < self.facts.opens_at:
             return "not-open-yet"
         return None
+
+    def release_is_due(self, now: datetime) -> bool:
+        """Whether held seats were to be released since the seats were last dealt."""
+        assert self.dealt_at is not None
+        return any(self.dealt_at < step.at <= now for step in self.facts.releases)
 
     # What can happen.
 
@@ -215,7 +221,7 @@ class Model:
         there is, the pool with the latest release gives up its free seats first; if less, the rest is
         everybody's.
         """
-        self.seats = {}
+        self.seats, self.dealt_at = {}, now
         for kind in ("on_site", "online"):
             planned = getattr(self.facts.capacity, kind) if kind in self.kinds() else 0
             granted = sum(one.granted for one in self.people.values() if one.kind == kind)

@@ -1,0 +1,169 @@
+"""The whole service on PostgreSQL as a driven system: its HTTP API, its inbox and its timers."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import httpx
+import orjson
+
+from libs.messaging.contracts import SessionAccess, SessionState
+from services.registrations.timers import Timers
+from tests.registrations.conftest import Instance, bearer, problem
+from tests.registrations.seats.drivers import Line, Observed, Refusal, Seats, Standing
+
+T = TypeVar("T")
+WHY = {"reason": "Demande du formateur"}
+
+FROZEN = """
+create table clock.frozen (at timestamptz not null);
+insert into clock.frozen values (clock_timestamp());
+grant select on clock.frozen to public;
+create or replace function clock.decision_time() returns timestamptz language sql volatile
+    as 'select at from clock.frozen';
+"""
+"""The clock of decisions stands still, so that an instant can be met exactly."""
+
+PEOPLE = """
+select id, seat_kind, channel, seq, status, pool_channel, priority, granted, offer_expires_at
+from registration where session_id = $1 order by seq
+"""
+POOLS = """
+select seat_kind, channel, effective, confirmed, offered, waiting from seat_pool
+where session_id = $1 and (effective > 0 or confirmed + offered > 0)
+"""
+SAID = "select id, value from outbox where id > $1 and topic = 'registrations' order by id"
+
+
+class ServiceDriver:
+    """Called from a thread of its own; everything it asks of the service happens in `loop`."""
+
+    knows_opening = True
+    answers_again = True
+    begins_anywhere = False
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        instance: Instance,
+        connection: asyncpg.Connection,
+        clock: asyncpg.Connection,
+    ) -> None:
+        self._loop, self._instance, self._connection, self._clock = loop, instance, connection, clock
+        self._session: UUID | None = None
+        self._version = 0
+        self._names: dict[UUID, str] = {}
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._asked: dict[str, dict[str, Any]] = {}
+        self._heard: set[tuple[str, int, int, str]] = set()
+        self._outbox = self._run(connection.fetchval("select coalesce(max(id), 0) from outbox"))
+
+    @property
+    def session_id(self) -> UUID:
+        assert self._session is not None, "a session is announced before anything else"
+        return self._session
+
+    def announce(self, facts: SessionState, line: Line = ()) -> None:
+        assert not line, "the service has no line before its session"
+        if self._session is None:
+            self._session = facts.id
+            link = SessionAccess(session_id=facts.id, online_url="https://video.example.org/7")
+            self._run(self._instance.hear(link))
+        self._version += 1
+        self._run(self._instance.hear(facts, version=self._version))
+
+    def clock(self, now: datetime) -> None:
+        self._run(self._clock.execute("update clock.frozen set at = $1", now))
+
+    def time_is_up(self) -> None:
+        timers = Timers(self._instance.database, self._instance.settings)
+        self._run(timers.act_on_what_is_due())
+
+    def request(self, name: str, kind: str, channel: str) -> None:
+        self._asked[name] = {"seat_kind": kind, "channel": channel}
+        answer = self._register(name)
+        if answer.status_code != 201:
+            raise Refusal(problem(answer))
+        self._answers[name] = answer.json()
+        self._names[UUID(answer.json()["id"])] = name
+
+    def request_again(self, name: str) -> None:
+        """With the same key: the answer is the first one's, word for word (rule S5)."""
+        again = self._register(name)
+        assert (again.status_code, again.json()) == (200, self._answers[name])
+
+    def cancel(self, name: str) -> None:
+        self._ask(self._instance.client.delete(self._path(name), headers=self._instance.staff))
+
+    def accept(self, name: str) -> None:
+        self._act(name, "accept", headers=bearer(self._answers[name]))
+
+    def decline(self, name: str) -> None:
+        self._act(name, "decline", headers=bearer(self._answers[name]))
+
+    def no_answer(self, name: str) -> None:
+        self._act(name, "no-answer")
+
+    def grant(self, name: str) -> None:
+        self._act(name, "grant", json=WHY)
+
+    def move(self, name: str, before: str | None) -> None:
+        other = None if before is None else self._answers[before]["id"]
+        self._act(name, "move", json=WHY | {"before": other})
+
+    def prioritise(self, name: str, priority: int) -> None:
+        self._act(name, "priority", json=WHY | {"priority": priority})
+
+    def state(self) -> Observed:
+        people = self._run(self._connection.fetch(PEOPLE, self.session_id))
+        pools = self._run(self._connection.fetch(POOLS, self.session_id))
+        return Observed(
+            people={self._names[id_]: Standing(*row) for id_, *row in people},
+            line=self._line(),
+            pools={(kind, channel): Seats(*row) for kind, channel, *row in pools},
+        )
+
+    def told(self) -> list[tuple[str, str]]:
+        """By the causes that the outbox brings for the first time."""
+        found = []
+        for row in self._run(self._connection.fetch(SAID, self._outbox)):
+            self._outbox = row["id"]
+            state = orjson.loads(row["value"])
+            for cause in state["causes"]:
+                entry = (state["id"], cause["epoch"], cause["version"], cause["cause"])
+                if entry not in self._heard:
+                    self._heard.add(entry)
+                    found.append((self._names[UUID(state["id"])], cause["cause"]))
+        return found
+
+    def _line(self) -> list[str]:
+        """As staff are shown it."""
+        path = f"/api/registrations/v1/sessions/{self.session_id}/line"
+        answer = self._run(self._instance.client.get(path, headers=self._instance.staff))
+        assert answer.status_code == 200, answer.text
+        return [self._names[UUID(item["id"])] for item in answer.json()["items"]]
+
+    def _register(self, name: str) -> httpx.Response:
+        headers = {"Idempotency-Key": name}
+        number = int(name.removeprefix("p"))
+        return self._run(
+            self._instance.register(self.session_id, number, headers=headers, **self._asked[name])
+        )
+
+    def _act(self, name: str, deed: str, **options: Any) -> None:
+        options.setdefault("headers", self._instance.staff)
+        self._ask(self._instance.client.post(f"{self._path(name)}/{deed}", **options))
+
+    def _path(self, name: str) -> str:
+        return f"/api/registrations/v1/registrations/{self._answers[name]['id']}"
+
+    def _ask(self, call: Coroutine[Any, Any, httpx.Response]) -> None:
+        answer = self._run(call)
+        if answer.status_code != 200:
+            raise Refusal(problem(answer))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -1,0 +1,37 @@
+"""The real service on PostgreSQL through random lives of a session, against the same model."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+import asyncpg
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.registrations.conftest import Instance
+from tests.registrations.seats.drivers import Driver
+from tests.registrations.seats.machine import SeatMachine
+from tests.registrations.seats.service_driver import FROZEN, ServiceDriver
+
+
+async def test_the_service_keeps_the_rules_in_every_order_of_events(
+    instance: Instance, postgres_url: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    path = urlsplit(instance.database.url).path
+    admin = await asyncpg.connect(urlsplit(postgres_url)._replace(path=path).geturl())
+    connection = await asyncpg.connect(instance.database.url)
+    await admin.execute(FROZEN)
+
+    class ServiceMachine(SeatMachine):
+        """A session of its own for each life, in one database."""
+
+        def driven(self) -> Driver:
+            return ServiceDriver(loop, instance, connection, admin)
+
+    # The machine is synchronous and drives from a thread; the service lives in this loop.
+    few = settings(max_examples=25, stateful_step_count=30, deadline=None)
+    try:
+        await asyncio.to_thread(run_state_machine_as_test, ServiceMachine, settings=few)
+    finally:
+        await connection.close()
+        await admin.close()
