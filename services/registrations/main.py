@@ -10,7 +10,17 @@ from libs.messaging.inbox import count_parked
 from libs.messaging.outbox import Relay
 from libs.web.app import Service, create_app
 from libs.web.parked import parked_router
-from services.registrations import api, commands, desk, desk_registration, desk_signup, own_page, pages
+from services.registrations import (
+    api,
+    commands,
+    desk,
+    desk_line,
+    desk_registration,
+    desk_signup,
+    desk_transfer,
+    own_page,
+    pages,
+)
 from services.registrations.api_register import register_router
 from services.registrations.consumer import inbox
 from services.registrations.lane import Lane
@@ -48,6 +58,8 @@ def create(service: Service) -> FastAPI:
             own_page.router,
             desk.router,
             desk_signup.router,
+            desk_line.router,
+            desk_transfer.router,
             desk_registration.router,
         ],
         loops={
@@ -55,6 +67,7 @@ def create(service: Service) -> FastAPI:
             "relay": relay.run,
             "offers and releases": timers.offers_and_releases,
             "seats": timers.seats,
+            "reach": timers.reach,
             "reminders": timers.reminders,
             "prune": timers.prune,
         },

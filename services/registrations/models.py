@@ -62,8 +62,15 @@ class SessionCopy(Model, table=True):
     next_release_at: datetime | None = _instant(default=None, index=True)
     seats_version: int = Field(default=0, sa_type=sa.BigInteger)
     seats_dirty: bool = False
+    reach_version: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
+    reach_dirty: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
 
-    __table_args__ = (sa.Index("ix_session_dirty", "id", postgresql_where=sa.text("seats_dirty")),)
+    __table_args__ = (
+        sa.Index("ix_session_dirty", "id", postgresql_where=sa.text("seats_dirty")),
+        sa.Index("ix_session_reach_dirty", "id", postgresql_where=sa.text("reach_dirty")),
+        # The counters change with every registration: the facts are kept apart, so that they aren't copied.
+        {"postgresql_with": {"fillfactor": "50", "toast_tuple_target": "128"}},
+    )
 
 
 class SeatPool(Model, table=True):
@@ -166,6 +173,11 @@ class Registration(Model, table=True):
             "ix_registration_offers_due", "offer_expires_at", postgresql_where=sa.text("status = 'offered'")
         ),
         sa.Index("ix_registration_same_person", "session_id", "name_key"),
+        sa.Index(
+            "ix_registration_transferred",
+            "transferred_from",
+            postgresql_where=sa.text("transferred_from is not null"),
+        ),
     )
 
 

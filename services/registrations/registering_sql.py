@@ -86,7 +86,8 @@ with people as (
     from json_to_recordset($8::json) as key (scope text, key text, body_hash bytea, registration_id uuid,
         status text, position int)
 )
-update session set last_seq = come.last_seq, last_entry = come.last_entry, seats_dirty = true
+update session set last_seq = come.last_seq, last_entry = come.last_entry, seats_dirty = true,
+    reach_dirty = true
 from json_to_recordset($9::json) as come (id uuid, last_seq bigint, last_entry bigint)
 where session.id = come.id
 """

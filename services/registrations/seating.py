@@ -135,7 +135,7 @@ class Seating:
         self._write_entries()
         self.row.last_seq = self.book.last_seq
         self.row.next_release_at = pools.next_release(self.book.terms.plan, self.now)
-        self.row.seats_dirty = True
+        self.row.seats_dirty = self.row.reach_dirty = True
         for registration in self._asked:
             self.telling.tell(registration, "offered")
         self._asked.clear()

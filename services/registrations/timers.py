@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,19 +13,17 @@ from sqlmodel import col, select
 
 from libs.clock import decision_time
 from libs.database import Database, is_unavailable
-from libs.messaging import topics
-from libs.messaging.contracts import ReachState
-from libs.messaging.envelope import pack
 from libs.messaging.inbox import prune
-from libs.messaging.outbox import announce_all, current_epoch
 from libs.settings import Settings
-from services.registrations import commands, queries, reminders, retention
+from services.registrations import announcing, commands, reminders, retention
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.seating import Seating
 
 log = logging.getLogger(__name__)
 
 _COALESCE_SECONDS = 0.1
+_REST_PER_WORK = 3
+_REACH_SECONDS = 1.0
 
 
 class Timers:
@@ -41,12 +40,21 @@ class Timers:
         await _repeat(stop, 1.0, self.act_on_what_is_due)
 
     async def seats(self, stop: asyncio.Event) -> None:
-        """Announce changed seats at most 100 ms after the change, many changes as one."""
+        """Announce changed seats at most 100 ms after the change, many changes as one.
+
+        In a rush each round takes longer: then it rests longer too, and leaves the process to requests.
+        """
         while not stop.is_set():
+            started = time.monotonic()
             await _once(self.announce_seats)
+            rest = max(_COALESCE_SECONDS, _REST_PER_WORK * (time.monotonic() - started))
             await _first(stop, self._changed, 1.0)
             self._changed.clear()
-            await _first(stop, asyncio.Event(), _COALESCE_SECONDS)
+            await _first(stop, asyncio.Event(), rest)
+
+    async def reach(self, stop: asyncio.Event) -> None:
+        """Announce how many people a change would reach: staff read it, so seconds later is soon enough."""
+        await _repeat(stop, _REACH_SECONDS, self.announce_reach)
 
     async def reminders(self, stop: asyncio.Event) -> None:
         """Cause the reminders that are due."""
@@ -58,15 +66,11 @@ class Timers:
 
     async def announce_seats(self) -> None:
         """Announce every session whose seats are marked as changed."""
-        async with self._database.reading() as tx:
-            dirty = (
-                await tx.scalars(
-                    sa.select(col(SessionCopy.id)).where(col(SessionCopy.seats_dirty), _is_known()).limit(200)
-                )
-            ).all()
-        for session_id in dirty:
-            async with self._database.transaction() as tx:
-                await self._announce_seats_of(tx, session_id)
+        await announcing.announce_seats(self._database, self._settings)
+
+    async def announce_reach(self) -> None:
+        """Announce every session whose people are marked as changed."""
+        await announcing.announce_reach(self._database, self._settings)
 
     async def remind(self) -> None:
         """One pass over the sessions that start within the longest reminder's reach."""
@@ -122,38 +126,6 @@ class Timers:
             async with self._database.transaction() as tx:
                 await commands.release_seats(tx, self._settings, session_id)
 
-    async def _announce_seats_of(self, tx: AsyncSession, session_id: UUID) -> None:
-        row = await tx.get_one(SessionCopy, session_id, with_for_update=True)
-        if not row.seats_dirty:
-            return
-        row.seats_dirty = False
-        row.seats_version += 1
-        now = await decision_time(tx)
-        kinds = (await queries.seats_by_kind(tx, [session_id]))[session_id]
-        reached = ReachState(
-            session_id=session_id, by_route=await queries.reach(tx, session_id), updated_at=now
-        )
-        epoch = await current_epoch(tx)
-        await announce_all(
-            tx,
-            [
-                pack(
-                    topic,
-                    instance=self._settings.instance,
-                    key=str(session_id),
-                    partition_key=str(session_id),
-                    epoch=epoch,
-                    version=row.seats_version,
-                    time=now,
-                    payload=payload,
-                )
-                for topic, payload in (
-                    (topics.SEATS, queries.seats_state(session_id, kinds, now)),
-                    (topics.REACH, reached),
-                )
-            ],
-        )
-
     async def _prune(self) -> None:
         await retention.erase_due(self._database, self._settings)
         async with self._database.transaction() as tx:
@@ -162,10 +134,6 @@ class Timers:
                 sa.text("delete from idempotency_key where created_at < now() - interval '1 day'")
             )
             await prune(tx)
-
-
-def _is_known() -> sa.ColumnElement[bool]:
-    return col(SessionCopy.facts).is_not(None)
 
 
 async def _sessions_with_late_offers(tx: AsyncSession, now: datetime) -> list[UUID]:

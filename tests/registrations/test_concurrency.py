@@ -4,7 +4,6 @@ import asyncio
 import random
 
 import asyncpg
-import pytest
 
 from libs.messaging.contracts import SeatCounts
 from services.registrations.timers import Timers
@@ -63,20 +62,6 @@ async def test_a_storm_of_cancellations_answers_and_newcomers_breaks_no_rule(ins
     rows = await _count_by_status(instance)
     assert (rows.get("confirmed", 0), rows.get("offered", 0)) == (seats["confirmed"], seats["offered"])
     assert seats["available"] == 0 or seats["waitlisted"] == 0, "no free seat while somebody waits"
-
-
-async def test_the_database_refuses_one_person_too_many_whoever_asks(instance: Instance) -> None:
-    session = session_state(capacity=SeatCounts(on_site=1))
-    await instance.hear(session)
-    await instance.register(session.id)
-    connection = await asyncpg.connect(instance.database.url)
-    try:
-        with pytest.raises(asyncpg.CheckViolationError, match="no_oversell"):
-            await connection.execute("update seat_pool set confirmed = confirmed + 1")
-        with pytest.raises(asyncpg.CheckViolationError, match="seat_has_a_pool"):
-            await connection.execute("update registration set pool_channel = null")
-    finally:
-        await connection.close()
 
 
 async def _announce_seats(instance: Instance) -> None:

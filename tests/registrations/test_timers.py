@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from libs.messaging import topics
-from libs.messaging.contracts import HeldSeats, Release, SeatCounts
+from libs.messaging.contracts import HeldSeats, Release, SeatCounts, SeatsState
 from services.registrations.timers import Timers
 from tests.registrations.conftest import Instance, ShiftClock, bearer, session_state
 
@@ -90,12 +90,14 @@ async def test_changed_seats_are_announced_once_with_the_routes_of_those_concern
     session = session_state(capacity=SeatCounts(on_site=2))
     await instance.hear(session)
     await timers(instance).announce_seats()
+    await timers(instance).announce_reach()
     for number in (1, 2):
         await instance.register(session.id, number)
     await instance.register(session.id, 3, channel="phone", contact={"phone": "418 555-0142"})
 
-    await timers(instance).announce_seats()
-    await timers(instance).announce_seats()
+    for _ in range(2):
+        await timers(instance).announce_seats()
+        await timers(instance).announce_reach()
 
     seats = await instance.announced(topics.SEATS)
     assert [(state["available"], state["confirmed"], state["waitlisted"]) for state in seats] == [
@@ -122,3 +124,15 @@ async def test_nobody_is_promoted_after_the_session_began(
 
     assert gone.json()["status"] == "cancelled"
     assert (await instance.show(second))["status"] == "waitlisted"
+
+
+async def test_many_changed_sessions_are_announced_once_each(instance: Instance) -> None:
+    sessions = [session_state(capacity=SeatCounts(on_site=2)) for _ in range(230)]
+    await instance.hear(*sessions)
+
+    await timers(instance).announce_seats()
+    await timers(instance).announce_seats()
+
+    said = await instance.announced(topics.SEATS)
+    assert sorted(state["session_id"] for state in said) == sorted(str(session.id) for session in sessions)
+    assert {SeatsState.model_validate(state).available for state in said} == {2}

@@ -42,11 +42,27 @@ def upgrade() -> None:
     op.create_index(op.f("ix_staff_action_registration_id"), "staff_action", ["registration_id"])
     _more_of_registrations()
     _more_of_pools()
-    op.add_column("session", sa.Column("last_entry", sa.BigInteger(), server_default="0", nullable=False))
+    _more_of_sessions()
     for statements in (*COUNTING, COUNT_WHO_WAITS, NOBODY_OVERTAKEN, AS_PLANNED, ONE_WAY, APPEND_ONLY):
         # One statement at a time, as the driver wants it; each begins a line with `create`.
         for statement in re.split(r"^(?=create )", statements, flags=re.MULTILINE)[1:]:
             op.execute(statement)
+
+
+def _more_of_sessions() -> None:
+    op.add_column("session", sa.Column("last_entry", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("session", sa.Column("reach_version", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column(
+        "session", sa.Column("reach_dirty", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
+    op.execute("update session set reach_version = seats_version, reach_dirty = true")
+    op.create_index(
+        op.f("ix_session_reach_dirty"), "session", ["id"], postgresql_where=sa.text("reach_dirty")
+    )
+    # Counters and messages are written all the time: no old copy of the facts, no compression of a message
+    # that leaves within the second.
+    op.execute("alter table session set (fillfactor = 50, toast_tuple_target = 128)")
+    op.execute("alter table outbox set (toast_tuple_target = 8160)")
 
 
 def _more_of_registrations() -> None:
@@ -61,6 +77,12 @@ def _more_of_registrations() -> None:
     op.add_column("registration", sa.Column("transferred_from", sa.Uuid(), nullable=True))
     op.execute("update registration set ledger_ref = gen_random_uuid() where name <> ''")
     op.create_unique_constraint(op.f("uq_registration_ledger_ref"), "registration", ["ledger_ref"])
+    op.create_index(
+        "ix_registration_transferred",
+        "registration",
+        ["transferred_from"],
+        postgresql_where=sa.text("transferred_from is not null"),
+    )
     op.create_check_constraint(op.f("ck_registration_priority"), "registration", "priority between 0 and 9")
     op.create_check_constraint(
         op.f("ck_registration_grant_is_a_seat"),
@@ -287,7 +309,11 @@ def downgrade() -> None:
         "count_changed_registrations", "count_new_registrations",
     ):  # fmt: skip
         op.execute(f"drop function {function}()")
-    op.drop_column("session", "last_entry")
+    op.execute("alter table outbox reset (toast_tuple_target)")
+    op.execute("alter table session reset (fillfactor, toast_tuple_target)")
+    op.drop_index(op.f("ix_session_reach_dirty"), table_name="session")
+    for name in ("reach_dirty", "reach_version", "last_entry"):
+        op.drop_column("session", name)
     op.drop_constraint(op.f("ck_seat_pool_counted"), "seat_pool")
     for name in ("granted", "waiting"):
         op.drop_column("seat_pool", name)

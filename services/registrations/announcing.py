@@ -1,0 +1,150 @@
+"""Announcing seats: which sessions changed, and what the public and the staff of `events` may know of them.
+
+Many sessions share a transaction, and many changes of one session an announcement.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from libs.database import Database, Plain
+from libs.messaging import topics
+from libs.messaging.contracts import Contract, ReachState, SeatsOfKind
+from libs.messaging.envelope import pack
+from libs.messaging.topics import Topic
+from libs.settings import Settings
+from services.registrations.queries import seats_state
+
+_AT_ONCE = 100
+"""Sessions announced in one transaction: they stay locked meanwhile."""
+
+Payloads = Mapping[UUID, Contract]
+Read = Callable[[Plain, Sequence[UUID], datetime], Awaitable[Payloads]]
+
+
+async def announce_seats(database: Database, settings: Settings) -> None:
+    """Announce the seats of every session that changed."""
+    await _announce_all(database, settings, topics.SEATS, _CHANGED_SEATS, _seats)
+
+
+async def announce_reach(database: Database, settings: Settings) -> None:
+    """Announce how many people a change of these sessions would reach."""
+    await _announce_all(database, settings, topics.REACH, _CHANGED_REACH, _reach)
+
+
+async def _announce_all(
+    database: Database, settings: Settings, topic: Topic, changed: str, read: Read
+) -> None:
+    """Once through all sessions, in the order of their ids: one that changes again waits its turn."""
+    last: UUID | None = UUID(int=0)
+    while last is not None:
+        last = await _announce_next(database, settings, topic, changed, read, last)
+
+
+async def _announce_next(
+    database: Database, settings: Settings, topic: Topic, changed: str, read: Read, after: UUID
+) -> UUID | None:
+    """The next sessions; the last one's id if there may be more."""
+    async with database.plain_transaction() as connection:
+        # Locked in the order of their ids, as everybody does; read after the lock.
+        rows = await connection.fetch(changed, _AT_ONCE, after)
+        if not rows:
+            return None
+        versions = {row["id"]: row["version"] for row in rows}
+        moment = await connection.fetchrow(_MOMENT)
+        assert moment is not None, "a select without a table has one row"
+        now = moment["now"].astimezone(UTC)
+        payloads = await read(connection, list(versions), now)
+        await _write(connection, settings, topic, payloads, versions, moment["epoch"], now)
+    database.announced()
+    return max(versions) if len(versions) == _AT_ONCE else None
+
+
+async def _seats(connection: Plain, ids: Sequence[UUID], now: datetime) -> Payloads:
+    kinds: dict[UUID, dict[str, SeatsOfKind]] = {id_: {} for id_ in ids}
+    for row in await connection.fetch(_SEATS, ids):
+        kinds[row["session_id"]][row["seat_kind"]] = _of_kind(row)
+    return {id_: seats_state(id_, found, now) for id_, found in kinds.items()}
+
+
+def _of_kind(row: asyncpg.Record) -> SeatsOfKind:
+    return SeatsOfKind(**{name: row[name] for name in SeatsOfKind.model_fields})
+
+
+async def _reach(connection: Plain, ids: Sequence[UUID], now: datetime) -> Payloads:
+    routes: dict[UUID, dict[str, int]] = {id_: {} for id_ in ids}
+    for row in await connection.fetch(_REACH, ids):
+        routes[row["session_id"]][row["route"]] = row["count"]
+    return {id_: ReachState(session_id=id_, by_route=found, updated_at=now) for id_, found in routes.items()}
+
+
+async def _write(
+    connection: Plain,
+    settings: Settings,
+    topic: Topic,
+    payloads: Payloads,
+    versions: Mapping[UUID, int],
+    epoch: int,
+    now: datetime,
+) -> None:
+    messages = [
+        pack(
+            topic,
+            instance=settings.instance,
+            key=str(id_),
+            partition_key=str(id_),
+            epoch=epoch,
+            version=versions[id_],
+            time=now,
+            payload=payload,
+        )
+        for id_, payload in payloads.items()
+    ]
+    rows = [
+        {"key": message.key, "headers": message.headers, "value": (message.value or b"").decode()}
+        for message in messages
+    ]
+    await connection.execute(_WRITE, topic.name, orjson.dumps(rows).decode())
+
+
+_CHANGED_SEATS = """
+with changed as (
+    select id from session where seats_dirty and facts is not null and id > $2
+    order by id limit $1 for no key update
+)
+update session set seats_dirty = false, seats_version = seats_version + 1 from changed
+where session.id = changed.id returning session.id, seats_version as version
+"""
+_CHANGED_REACH = """
+with changed as (
+    select id from session where reach_dirty and facts is not null and id > $2
+    order by id limit $1 for no key update
+)
+update session set reach_dirty = false, reach_version = reach_version + 1 from changed
+where session.id = changed.id returning session.id, reach_version as version
+"""
+_MOMENT = "select (select epoch from epoch) as epoch, clock.decision_time() as now"
+_SEATS = """
+select session_id, seat_kind, sum(effective)::int as capacity, sum(confirmed)::int as confirmed,
+    sum(offered)::int as offered,
+    coalesce(sum(effective - confirmed - offered) filter (where channel <> ''), 0)::int as held,
+    coalesce(sum(effective - confirmed - offered) filter (where channel = ''), 0)::int as available,
+    coalesce(sum(waiting) filter (where channel = ''), 0)::int as waitlisted
+from seat_pool where session_id = any($1::uuid[]) group by session_id, seat_kind
+order by session_id, seat_kind desc
+"""
+_REACH = """
+select session_id, case when email is not null then 'email' when mobile is not null then 'mobile'
+    when phone is not null then 'phone' else 'postal' end as route, count(*)::int as count
+from registration where session_id = any($1::uuid[])
+    and status in ('pending', 'waitlisted', 'offered', 'confirmed')
+group by 1, 2
+"""
+_WRITE = """
+insert into outbox (topic, key, partition_key, headers, value)
+select $1, key, key, headers, convert_to(value, 'UTF8')
+from json_to_recordset($2::json) as message (key text, headers jsonb, value text)
+"""
