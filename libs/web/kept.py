@@ -33,9 +33,10 @@ _NOT_IN_304 = (b"content-length", b"content-type", b"content-disposition")
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Answers of `path` may be `seconds` old. `parameters` are the names in the query that they depend on.
+    """Answers of `path` may be `seconds` old; `parameters` are the names in the query that they depend on.
 
-    They must not depend on anything else of a request but its language.
+    They must not depend on anything else of a request but its language. From half that age on one request
+    has the answer made again, while the others still get the kept one: nobody else waits for it.
     """
 
     path: str
@@ -155,25 +156,28 @@ class KeptAnswers:
     async def _answer(
         self, app: ASGIApp, keep: Keep, incoming: Incoming, receive: Receive, send: Send
     ) -> None:
-        key = _key(keep, incoming)
-        answer = await self._made_for_others(key, self.clock() - keep.seconds)
+        key, now = _key(keep, incoming), self.clock()
+        answer = self._answers.get(key)
+        if answer is None or answer.began <= now - keep.seconds:
+            answer = await self._made_for_others(key, now - keep.seconds)
+        elif answer.began <= now - keep.seconds / 2 and key not in self._making:
+            answer = None
         if answer is None:
             answer = await self._make(app, key, incoming.scope, receive)
         await answer.send_to(incoming, send)
 
     async def _made_for_others(self, key: Key, earliest: float) -> Answer | None:
-        """An answer that was made, or is being made, for somebody else, if that began after `earliest`."""
-        while True:
-            answer = self._answers.get(key)
-            if answer is not None and answer.began > earliest:
-                return answer
-            making = self._making.get(key)
-            if making is None:
-                return None
+        """The answer that is being made for somebody else, if that began after `earliest`."""
+        while (making := self._making.get(key)) is not None:
             await making.done.wait()
             # None: refused, or its reader went away. Then each asks for itself; errors aren't kept.
             if making.answer is None or making.answer.began > earliest:
                 return making.answer
+            # It was too old for us, but others of us may have had it made again since.
+            answer = self._answers.get(key)
+            if answer is not None and answer.began > earliest:
+                return answer
+        return None
 
     async def _make(self, app: ASGIApp, key: Key, scope: Scope, receive: Receive) -> Answer:
         """Ask the application, and keep what it says."""

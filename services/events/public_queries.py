@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -32,6 +32,8 @@ _V = metadata.tables["venue"]
 _T = metadata.tables["tour"]
 _SEATS = metadata.tables["session_seats"]
 _STOP = metadata.tables["stop"]
+_ORDER = (_S.c.starts_at, _S.c.id)
+"""As one reads a calendar: by the clock on the wall."""
 
 # PublicSession is the allow-list: what it has no field for is never read from the table.
 _SESSION_COLUMNS = tuple(
@@ -70,6 +72,14 @@ class Page:
 
     sessions: tuple[PublicSession, ...]
     total: int
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A page as ids in their order, with the kilometres from the place asked for, and the cursor."""
+
+    distances: Mapping[UUID, float | None]
     next: str | None
 
 
@@ -126,17 +136,33 @@ async def calendar_page(
 ) -> Page:
     """One page of what `asked` fits, by local start; `BadCursor` for a cursor that isn't ours."""
     conditions = _conditions(asked)
-    after = read_cursor(cursor) if cursor else None
+    statement = _following(_statement(asked).where(*conditions), cursor, limit)
     total = (
         await session.execute(sa.select(sa.func.count()).select_from(_from()).where(*conditions))
     ).scalar_one()
-    statement = _statement(asked).where(*conditions).limit(limit + 1)
-    if after is not None:
-        statement = statement.where(sa.tuple_(_S.c.starts_at, _S.c.id) > after)
     found = [_session(row) for row in (await session.execute(statement)).mappings()]
     more = len(found) > limit
     shown = tuple(found[:limit])
-    return Page(shown, total, cursor_of(shown[-1]) if more else None)
+    return Page(shown, total, cursor_of(shown[-1].starts_at, shown[-1].id) if more else None)
+
+
+async def matching(session: AsyncSession, asked: Asked, cursor: str | None, *, limit: int) -> Matching:
+    """Which sessions `calendar_page` would show, for those who read them in another way."""
+    columns = sa.select(_S.c.id, _S.c.starts_at, _distance_column(asked)).select_from(_from())
+    statement = _following(columns.where(*_conditions(asked)).order_by(*_ORDER), cursor, limit)
+    rows = (await session.execute(statement)).all()
+    shown, more = rows[:limit], len(rows) > limit
+    last = shown[-1] if more else None
+    return Matching(
+        {row.id: row.distance_km for row in shown}, cursor_of(last.starts_at, last.id) if last else None
+    )
+
+
+def _following(statement: sa.Select[Any], cursor: str | None, limit: int) -> sa.Select[Any]:
+    """What comes after `cursor`, and one more than a page to see whether it goes on."""
+    if cursor:
+        statement = statement.where(sa.tuple_(*_ORDER) > read_cursor(cursor))
+    return statement.limit(limit + 1)
 
 
 async def feed_sessions(session: AsyncSession, asked: Asked) -> tuple[PublicSession, ...]:
@@ -320,13 +346,9 @@ async def listed(session: AsyncSession) -> tuple[tuple[UUID, datetime], ...]:
 # Cursors
 
 
-def cursor_of(session: PublicSession) -> str:
+def cursor_of(starts_at: datetime, session_id: UUID) -> str:
     """Where a page ended: the local start and the id of its last session."""
-    return (
-        base64.urlsafe_b64encode(f"{session.starts_at.isoformat()}|{session.id}".encode())
-        .decode()
-        .rstrip("=")
-    )
+    return base64.urlsafe_b64encode(f"{starts_at.isoformat()}|{session_id}".encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str) -> tuple[datetime, UUID]:
@@ -458,8 +480,6 @@ def _venue_columns() -> list[sa.ColumnElement[Any]]:
 def _statement(
     asked: Asked | None, *, order: bool = True, extra: Sequence[sa.ColumnElement[Any]] = ()
 ) -> sa.Select[Any]:
-    nearby = asked.nearby if asked else None
-    distance = _distance(nearby) if nearby and nearby.points else sa.null()
     statement = sa.select(
         *[_S.c[name] for name in _SESSION_COLUMNS],
         _S.c.registration_modes,
@@ -471,10 +491,16 @@ def _statement(
             _SEATS.c[name].label(f"seats_{name}")
             for name in ("capacity", "available", "held", "waitlisted", "by_kind", "updated_at")
         ],
-        distance.label("distance_km"),
+        _distance_column(asked),
         *extra,
     ).select_from(_from())
-    return statement.order_by(_S.c.starts_at, _S.c.id) if order else statement
+    return statement.order_by(*_ORDER) if order else statement
+
+
+def _distance_column(asked: Asked | None) -> sa.ColumnElement[Any]:
+    nearby = asked.nearby if asked else None
+    distance = _distance(nearby) if nearby and nearby.points else sa.null()
+    return distance.label("distance_km")
 
 
 def _session(row: sa.RowMapping) -> PublicSession:

@@ -96,7 +96,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_an_answer_is_made_once_a_second(client: httpx.AsyncClient, board: Board) -> None:
     first = await client.get(PATH)
-    board.text, board.now = "second", 0.999
+    board.text, board.now = "second", 0.499
     again = await client.get(PATH)
     assert again.text == first.text == "first fr  False"
     assert again.headers["content-type"] == first.headers["content-type"]
@@ -105,6 +105,25 @@ async def test_an_answer_is_made_once_a_second(client: httpx.AsyncClient, board:
     assert board.made == 1
     board.now = 1.0
     assert (await client.get(PATH)).text == "second fr  False"
+
+
+async def test_from_half_the_time_on_one_request_renews_it_and_the_others_dont_wait(
+    client: httpx.AsyncClient, board: Board
+) -> None:
+    await client.get(PATH)
+    await board.begun.get()
+    board.text, board.now = "second", 0.5
+    board.may_go_on.clear()
+    renewing = asyncio.create_task(client.get(PATH))
+    assert await board.begun.get() == "second"
+    board.now = 0.99
+    assert (await client.get(PATH)).text.startswith("first")
+    board.now = 1.0
+    waiting = asyncio.create_task(client.get(PATH))
+    board.may_go_on.set()
+    assert (await renewing).text.startswith("second")
+    assert (await waiting).text.startswith("second")
+    assert board.made == 2
 
 
 async def test_kept_answers_are_counted_under_their_route(client: httpx.AsyncClient) -> None:
@@ -263,12 +282,12 @@ async def test_an_old_answer_with_a_tag_is_confirmed_rather_than_made_again(
     client: httpx.AsyncClient, board: Board
 ) -> None:
     first = await client.get(TAGGED.path)
-    for board.now in (1.0, 1.5, 2.0):
+    for board.now in (1.0, 1.6, 3.0):
         again = await client.get(TAGGED.path)
         assert (again.status_code, again.text, again.headers["etag"]) == (200, "first", '"first"')
         assert again.headers["content-disposition"] == first.headers["content-disposition"]
-    assert (board.made, board.bodies) == (3, 1)
-    board.text, board.now = "second", 3.0
+    assert (board.made, board.bodies) == (4, 1)
+    board.text, board.now = "second", 4.0
     assert (await client.get(TAGGED.path)).text == "second"
     assert board.bodies == 2
 
