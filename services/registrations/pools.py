@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from libs.messaging.contracts import HeldSeats, Release, SessionState
 
@@ -12,8 +13,7 @@ GENERAL = ""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class PoolKey:
+class PoolKey(NamedTuple):
     """A pool is seats of one kind, kept for one channel or general."""
 
     seat_kind: str

@@ -6,7 +6,7 @@ The rules don't know that requests come together: each is decided on the book th
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4, uuid5
 
 import asyncpg
@@ -41,16 +41,14 @@ WORDING = "2026-11"
 """The version of the consent texts in use, kept with each consent."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientKey:
+class ClientKey(NamedTuple):
     """An `Idempotency-Key`, within the route and credential that it was sent with."""
 
     scope: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(NamedTuple):
     """The answer to a registration; `created` is false when it repeats an earlier one."""
 
     id: UUID
@@ -131,7 +129,7 @@ class _Earlier:
     alike: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Admitted:
     """A request that got a number, and its new row."""
 
@@ -339,15 +337,7 @@ def _ways(ask: Ask) -> list[tuple[UUID, str, str, str]]:
 
 
 def _again(first: Registered) -> Registered:
-    return Registered(
-        first.id,
-        first.session_id,
-        first.status,
-        first.position,
-        first.confirmation_number,
-        first.generation,
-        created=False,
-    )
+    return first._replace(created=False)
 
 
 async def _as_it_stands(connection: Plain, outcome: "Registered | _Repeated | Problem") -> Outcome:
