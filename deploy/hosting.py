@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
 from deploy.ending import Ending
@@ -38,10 +39,12 @@ async def prepare(server_url: str, settings: Settings) -> None:
     """
     try:
         await _prepare(server_url, settings)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         if settings.database_url is None and settings.bus_url is None:
             raise
-        raise BadSettings(f"DATABASE_URL, BUS_URL : le serveur ne peut pas servir ({error}).") from error
+        # The migrations speak through SQLAlchemy, which puts words of its own around the server's.
+        said = error.orig if isinstance(error, DBAPIError) else error
+        raise BadSettings(f"DATABASE_URL, BUS_URL : le serveur ne peut pas servir ({said}).") from error
 
 
 async def _prepare(server_url: str, settings: Settings) -> None:
