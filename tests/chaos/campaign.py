@@ -90,8 +90,9 @@ class Campaign:
         for name, promise in promises.PROMISES.items():
             self.outcome.note(name, list(promise(heard, tables, self.programme)))
         await self._compact()
-        for worker in self.instance.workers:
-            self.outcome.differences += worker.wrong
+        workers = self.instance.workers
+        self.outcome.note("processes_end_when_told", [each for one in workers for each in one.wrong])
+        self.outcome.note("services_log_no_error", [each for one in workers for each in one.errors()])
         self.outcome.note("audit", self._audit())
 
     async def stop(self) -> None:

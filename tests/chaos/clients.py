@@ -119,8 +119,8 @@ class Desk:
     def _check(self, request: Request, answer: Answer) -> None:
         """What an answer must fulfil by itself."""
         kind = answer.headers.get("content-type", "")
-        if answer.status >= 400 and kind != "application/problem+json":
-            self.journal.wrong(request, f"{answer.status} as {kind}")
+        if kind != ("application/problem+json" if answer.status >= 400 else "application/json"):
+            self.journal.wrong(request, f"{answer.status} as {kind}: {answer.body!r:.200}")
         elif answer.status == 200 and request.kind == "seats":
             for fault in seat_faults(answer.body):
                 self.journal.wrong(request, fault)

@@ -290,6 +290,17 @@ CORRUPTIONS = (
         "whoever came first has a late number",
         service="update registration set seq = 4000000 - seq",
     ),
+    Corruption(
+        "staff_actions_are_logged",
+        "somebody was preferred, and no log says so",
+        service="delete from staff_action",
+    ),
+    Corruption(
+        "staff_actions_are_logged",
+        "a log of what nobody asked for",
+        service="insert into staff_action (registration_id, action, reason, by, at)"
+        " select registration_id, 'prioritised', reason, by, at from staff_action, generate_series(1, 50)",
+    ),
     Corruption("one_key_gives_one_registration", "a repeat got another answer", lie=_another_answer),
     Corruption(
         "answers_were_right_by_themselves",

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
+import orjson
 
 from deploy import postgres
 from libs.database import database_name, in_database
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a-secret-for-the-chaos-campaign"
 ADMIN_TOKEN = "an-admin-token-for-the-chaos"
 SERVICE = "registrations"
+_AWAY_AT_START = ("DATABASE_URL, BUS_URL : ",)
+"""How a start is given up while PostgreSQL is away."""
 
 
 class Worker:
@@ -76,6 +79,14 @@ class Worker:
             self.wrong.append(f"process {self.number} did not end within 30 s of SIGTERM")
             self._process.kill()
             self._process.wait()
+
+    def errors(self) -> list[str]:
+        """What it logged as an error, and what it said that is no log line at all."""
+        lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("{") and '"info"' not in line[:200]]
+        errors = [line for line in errors if orjson.loads(line)["level"] in {"error", "critical"}]
+        strange = [line for line in lines if not line.startswith(("{", *_AWAY_AT_START))]
+        return [f"process {self.number}: {line:.3000}" for line in (*errors[:3], *strange[-12:])]
 
     def _launch(self) -> subprocess.Popen[bytes]:
         self._asked = None

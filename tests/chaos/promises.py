@@ -50,6 +50,8 @@ REFUSALS: Mapping[str, frozenset[tuple[int, str]]] = {
     "line": frozenset(),
 }
 """What each request may be refused for; anything else is an error of the service."""
+IF_CANCELLED = {"grant": {(409, "already-over")}}
+LOGGED_AS = {"priority": "prioritised", "move": "moved", "grant": "granted", "no-answer": "no_answer"}
 STAFF_ACTIONS = ("priority", "move", "grant", "transfer", "no-answer")
 PLACE_CHANGERS = ("priority", "move", "grant", "transfer")
 OVER = ("expired", "declined", "cancelled")
@@ -113,12 +115,13 @@ def refusals_were_right(heard: Heard, tables: Tables, programme: Programme) -> I
         kind = asked.request.kind
         if asked.status is None or not 400 <= asked.status < 500:
             continue
-        if (asked.status, asked.slug) not in REFUSALS[kind]:
+        cancelled = asked.request.session == programme.cancelled
+        allowed = REFUSALS[kind] | (IF_CANCELLED.get(kind, set()) if cancelled else set())
+        if (asked.status, asked.slug) not in allowed:
             yield f"{_what(asked)} was refused: {asked.status} {asked.slug}"
         if asked.slug == "session-full" and kind != "transfer" and asked.request.session not in limited:
             yield f"{_what(asked)}: full, but anybody may wait there"
-        elsewhere = kind != "transfer" and asked.request.session != programme.cancelled
-        if asked.slug == "session-cancelled" and elsewhere:
+        if asked.slug == "session-cancelled" and kind != "transfer" and not cancelled:
             yield f"{_what(asked)}: cancelled, but it isn't"
 
 
@@ -288,6 +291,23 @@ def numbers_follow_the_clock(heard: Heard, tables: Tables, programme: Programme)
                 yield f"{_what(each)} got number {_number(tables, each)}, after number {highest} was answered"
 
 
+def staff_actions_are_logged(heard: Heard, tables: Tables, programme: Programme) -> Iterator[str]:
+    """S1, S4: what staff did out of the usual order is logged, and nothing that they didn't ask for."""
+    logged = {id_: Counter(actions) for id_, actions in tables.actions.items()}
+    for id_, asked in heard.about.items():
+        for kind, action in LOGGED_AS.items():
+            mine = [each for each in asked if each.request.kind == kind]
+            done = sum(each.done for each in mine)
+            # One that was asked again, for want of an answer, may have been done each time.
+            tries = sum(1 + each.lost + each.put_off for each in mine)
+            if not done <= logged.get(id_, Counter())[action] <= tries:
+                yield f"{id_}: {kind} was done {done} times, asked {tries}, logged {logged.get(id_)}"
+        for each in asked:
+            moved = each.request.kind == "transfer" and each.done
+            if moved and logged.get(each.answer["id"], Counter())["transferred"] != 1:
+                yield f"{_what(each)} is logged as {logged.get(each.answer['id'])}"
+
+
 PROMISES: Mapping[str, Promise] = {
     promise.__name__: promise
     for promise in (
@@ -301,6 +321,7 @@ PROMISES: Mapping[str, Promise] = {
         refused_actions_had_ended,
         every_change_was_asked_for,
         numbers_follow_the_clock,
+        staff_actions_are_logged,
     )
 }
 

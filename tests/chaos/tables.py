@@ -1,6 +1,6 @@
 """What the database and the log say once everything is quiet, read as rows and nothing more."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,6 +55,8 @@ class Tables:
     history: dict[str, list[Caused]]
     causes: int
     keys: Sequence[Row]
+    actions: Mapping[str, Counter[str]]
+    """What staff did to each registration, as it was logged."""
     ledger: Mapping[UUID, Mapping[str, Any]]
     """How each reference stands in the last ledger entry that touched it."""
     ledger_ends: Mapping[str, tuple[int, int]]
@@ -114,6 +116,7 @@ async def _read_tables(service: Connection) -> Tables:
         history=history,
         causes=causes,
         keys=await service.fetch("select * from idempotency_key"),
+        actions=await _actions(service),
         ledger={
             row["ref"]: orjson.loads(row["standing"]) async for row in service.cursor(_LEDGER, prefetch=1000)
         },
@@ -171,6 +174,13 @@ async def _history(service: Connection) -> tuple[dict[str, list[Caused]], int]:
             )
         )
     return found, count
+
+
+async def _actions(service: Connection) -> Mapping[str, Counter[str]]:
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in await service.fetch("select registration_id::text as id, action from staff_action"):
+        found[row["id"]][row["action"]] += 1
+    return found
 
 
 _LEDGER = """

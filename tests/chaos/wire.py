@@ -87,7 +87,15 @@ async def _exchange(
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     found = dict(_header(line) for line in head[1:] if line)
     content = await reader.readexactly(int(found["content-length"]))
-    return Answer(int(head[0].split()[1]), found, orjson.loads(content) if content else None)
+    return Answer(int(head[0].split()[1]), found, _parsed(content))
+
+
+def _parsed(content: bytes) -> Any:
+    """What isn't JSON is kept as text: no answer of the API should be."""
+    try:
+        return orjson.loads(content) if content else None
+    except orjson.JSONDecodeError:
+        return content.decode("utf-8", "replace")
 
 
 def _header(line: str) -> tuple[str, str]:
