@@ -74,7 +74,11 @@ class RosterEntry(BaseModel):
 
 
 class LineEntry(BaseModel):
-    """Where somebody stands, and why."""
+    """Where somebody stands among those who wait for the same kind of seat, and why.
+
+    `priority` 0 is everybody's class, 9 comes first; `moved`: staff gave the person this place. `reason` is
+    what staff wrote when they gave the place or the class; only staff may read it.
+    """
 
     id: UUID
     name: str
@@ -82,8 +86,11 @@ class LineEntry(BaseModel):
     seat_kind: str
     channel: str
     seq: int
+    priority: int
+    moved: bool
     since: datetime
     why: str
+    reason: str | None
 
 
 class WithReason(BaseModel):
@@ -260,23 +267,27 @@ async def roster(session_id: UUID, staff: Staff, tx: Reading) -> Roster:
 
 @router.get("/sessions/{session_id}/line")
 async def line(session_id: UUID, staff: Staff, request: Request, tx: Reading) -> Line:
-    """Who waits, in order, and why they stand where they stand."""
-    await _session(tx, session_id)
-    people = await queries.people(tx, session_id, ("waitlisted",))
-    return Line(
-        items=[
-            LineEntry(
-                id=person.id,
-                name=person.name,
-                position=place,
-                seat_kind=person.seat_kind,
-                channel=person.channel,
-                seq=person.seq,
-                since=person.created_at,
-                why=translate(why(person.seq, place - 1), language_of(request), PACKAGE),
-            )
-            for place, person in enumerate(people, start=1)
-        ]
+    """Who waits, in the order of the line, and why they stand where they stand."""
+    facts = SessionState.model_validate((await _session(tx, session_id)).facts)
+    language = language_of(request)
+    return Line(items=[_in_line(entry, facts, language) for entry in await queries.line(tx, session_id)])
+
+
+def _in_line(entry: queries.InLine, facts: SessionState, language: str) -> LineEntry:
+    person, decision = entry.person, entry.decision
+    moved_at = None if decision is None else decision.at.astimezone(zone(facts.timezone))
+    return LineEntry(
+        id=person.id,
+        name=person.name,
+        position=entry.rank.position,
+        seat_kind=person.seat_kind,
+        channel=person.channel,
+        seq=person.seq,
+        priority=person.priority,
+        moved=person.place is not None,
+        since=person.created_at,
+        why=" ".join(translate(part, language, PACKAGE) for part in why(entry.rank, language, moved_at)),
+        reason=None if decision is None else decision.reason,
     )
 
 

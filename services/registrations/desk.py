@@ -1,7 +1,6 @@
-"""The desk (`/guichet`): sessions with their seats, people by name or number, rosters and lines."""
+"""The desk (`/guichet`): sessions with their seats, people by name or number, rosters."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,18 +10,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from libs import vocabularies
-from libs.messaging.contracts import VenueFacts
 from libs.web.app import Reading
 from libs.web.auth import Staff
 from libs.web.forms import read_form
 from libs.web.i18n import language_of
 from libs.web.templating import render
 from services.registrations import page_queries, queries
-from services.registrations.explaining import why
-from services.registrations.nearby import Spot, locate
+from services.registrations.desk_choices import nearest, spot_of
 from services.registrations.registration_view import STATUSES
 from services.registrations.session_view import SessionView
-from services.registrations.signup_choices import channel_label, seat_kind_label
+from services.registrations.signup_choices import seat_kind_label
 from services.registrations.spelling import read_back
 
 router = APIRouter(prefix="/guichet", include_in_schema=False)
@@ -30,15 +27,6 @@ router = APIRouter(prefix="/guichet", include_in_schema=False)
 SEATED = ("confirmed", "attended", "absent", "excused")
 ALOUD = 3
 """As many choices as one remembers from hearing them."""
-NEAR = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A session for somebody on the phone. `kilometres` None: online, or nobody knows where it is."""
-
-    session: SessionView
-    kilometres: float | None = None
 
 
 @router.get("")
@@ -96,22 +84,6 @@ async def sheet(request: Request, staff: Staff, tx: Reading, session_id: UUID) -
     return render(request, "desk/sheet.html", **await _people(request, tx, session_id))
 
 
-@router.get("/seances/{session_id}/attente")
-async def line(request: Request, staff: Staff, tx: Reading, session_id: UUID) -> Response:
-    """Who waits, in order, and why each stands where they stand."""
-    session = await page_queries.session_view(tx, session_id, channel="phone")
-    waiting = await queries.people(tx, session_id, ("waitlisted",))
-    return render(
-        request,
-        "desk/line.html",
-        session=session,
-        offered=await queries.people(tx, session_id, ("offered",)),
-        waiting=[(person, why(person.seq, place)) for place, person in enumerate(waiting)],
-        channel_label=channel_label,
-        seat_kind_label=seat_kind_label,
-    )
-
-
 async def _people(request: Request, tx: Reading, session_id: UUID) -> Mapping[str, Any]:
     session = await page_queries.session_view(tx, session_id, channel="phone")
     people = await queries.people(tx, session_id, (*SEATED, "offered"))
@@ -133,8 +105,8 @@ async def _people(request: Request, tx: Reading, session_id: UUID) -> Mapping[st
 
 async def _choices(request: Request, tx: Reading, place: str, theme: str) -> Response:
     sessions = [view for view in await page_queries.coming(tx) if not theme or view.facts.theme == theme]
-    spot = locate(place, _venues(sessions)) if place else None
-    choices = _nearest(sessions, spot)
+    spot = spot_of(place, sessions)
+    choices = nearest(sessions, spot)
     return render(
         request,
         "desk/choices.html",
@@ -145,28 +117,9 @@ async def _choices(request: Request, tx: Reading, place: str, theme: str) -> Res
     )
 
 
-def _nearest(sessions: Sequence[SessionView], spot: Spot | None) -> list[Choice]:
-    """The nearest first, in rings of ten kilometres; within a ring the soonest."""
-    choices = [Choice(view, _kilometres(view, spot)) for view in sessions]
-
-    def order(choice: Choice) -> tuple[float, datetime]:
-        away = 0.0 if spot is None else 10_000.0 if choice.kilometres is None else choice.kilometres // 10
-        return away, choice.session.facts.starts_at_utc
-
-    return sorted(choices, key=order)[:NEAR]
-
-
 def _suits_a_caller(view: SessionView) -> bool:
     """There is room, and it is for everybody."""
     return view.seats.available + view.seats.held > 0 and not view.pro
-
-
-def _kilometres(view: SessionView, spot: Spot | None) -> float | None:
-    return spot.distance_km(view.facts.venue) if spot and view.facts.modality != "online" else None
-
-
-def _venues(sessions: Sequence[SessionView]) -> list[VenueFacts]:
-    return [view.facts.venue for view in sessions if view.facts.venue is not None]
 
 
 def _asked(request: Request, place: str, theme: str) -> Mapping[str, Any]:

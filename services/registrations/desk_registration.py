@@ -1,7 +1,7 @@
 """One registration at the desk (`/guichet/inscriptions/{id}`): what to tell the person, what can be done."""
 
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,13 +11,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from libs import vocabularies
+from libs.settings import Settings
 from libs.web.app import Reading, service_of
-from libs.web.auth import Staff
-from libs.web.forms import FormErrors, read_form
-from libs.web.i18n import LazyString, _, language_of
+from libs.web.auth import Staff, StaffMember
+from libs.web.forms import Form, FormErrors, read_form
+from libs.web.i18n import LazyString, _, language_of, ngettext
+from libs.web.problems import Conflict
 from libs.web.templating import render
 from services.registrations import commands, page_queries
 from services.registrations.access import manage_url
+from services.registrations.desk_actions import ACTIONS, carry_out, reason_of, was_done
+from services.registrations.desk_line import explained
 from services.registrations.models import Registration
 from services.registrations.problems import AlreadyOver, OfferOver
 from services.registrations.registration_view import ROUTES, STATUSES, RegistrationView, state_of
@@ -26,15 +30,28 @@ from services.registrations.spelling import spaced, spelled
 
 router = APIRouter(prefix="/guichet/inscriptions", include_in_schema=False)
 
-Action = Literal["accepter", "refuser", "annuler", "annuler-equipe", "lien"]
+Action = Literal["accepter", "refuser", "annuler", "annuler-equipe", "lien", "place-en-plus", "sans-reponse"]
 
 MAX_REASON = 300
+"""Of a reason that the person will read in a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before something is done. `why`: what to say about the reason, where one is needed."""
+
+    title: LazyString
+    consequences: tuple[LazyString, ...]
+    label: LazyString
+    why: LazyString | None = None
+    is_gain: bool = False
+    tells: bool = True
 
 
 @router.get("/{registration_id}")
 async def show(request: Request, staff: Staff, tx: Reading, registration_id: UUID) -> Response:
     """The registration, for somebody who has the person on the line."""
-    return render(request, "desk/registration.html", **await _context(request, tx, registration_id))
+    return await registration_page(request, tx, registration_id)
 
 
 @router.get("/{registration_id}/a-dire")
@@ -53,37 +70,96 @@ async def ask(request: Request, staff: Staff, tx: Reading, registration_id: UUID
 @router.post("/{registration_id}/{action}")
 async def act(request: Request, staff: Staff, registration_id: UUID, action: Action) -> Response:
     """Do it, then show the registration as it is now."""
-    reason = (await read_form(request)).get("reason", "")
-    service = service_of(request)
-    errors = FormErrors()
+    sent, errors = await read_form(request), FormErrors()
+    reason = _reason(sent, action, errors)
+    if errors:
+        async with service_of(request).database.reading() as tx:
+            context = await _context(request, tx, registration_id)
+        return _question(request, context, action, errors, sent)
+    try:
+        done = await _do(request, staff, registration_id, action, sent, reason)
+    except (OfferOver, AlreadyOver):
+        # Answered or over in the meantime: the registration says what is so now.
+        return _back(registration_id)
+    except Conflict as problem:
+        return await _refused(request, registration_id, ("granted", reason, staff.id), problem)
+    # Who was asked next is what one wants to know after a call that nobody answered.
+    return _line(done.session_id) if action == "sans-reponse" else _back(registration_id)
+
+
+def _reason(sent: Form, action: Action, errors: FormErrors) -> str:
+    if action == "place-en-plus":
+        return reason_of(sent, errors)
+    reason = sent.get("reason", "")
     if action == "annuler-equipe" and not reason:
         errors.add("reason", _("Écrivez la raison : la personne la lira."))
     if len(reason) > MAX_REASON:
         errors.add("reason", _("Écrivez au plus %(count)s caractères.", count=MAX_REASON))
-    if errors:
-        async with service.database.reading() as tx:
-            context = await _context(request, tx, registration_id)
-        return _question(request, context, action, errors, reason)
-    # Answered or over in the meantime: the registration says what is so now.
-    with suppress(OfferOver, AlreadyOver):
-        async with service.database.transaction() as tx:
-            await _do(request, tx, registration_id, action, reason)
-    return RedirectResponse(f"/guichet/inscriptions/{registration_id}", 303)
+    return reason
 
 
-async def _do(request: Request, tx: AsyncSession, id_: UUID, action: Action, reason: str) -> None:
-    settings = service_of(request).settings
+async def _do(
+    request: Request, staff: StaffMember, id_: UUID, action: Action, sent: Form, reason: str
+) -> Registration:
+    if action == "place-en-plus":
+
+        async def grant(tx: AsyncSession, settings: Settings) -> Registration:
+            return await commands.grant(tx, settings, id_, reason, staff.id)
+
+        return await carry_out(request, id_, sent, grant)
+    service = service_of(request)
+    async with service.database.transaction() as tx:
+        return await _simply_do(tx, service.settings, id_, action, reason, staff.id)
+
+
+async def _simply_do(
+    tx: AsyncSession, settings: Settings, id_: UUID, action: Action, reason: str, by: str
+) -> Registration:
     match action:
         case "accepter":
-            await commands.accept(tx, settings, id_)
+            return await commands.accept(tx, settings, id_)
         case "refuser":
-            await commands.decline(tx, settings, id_)
+            return await commands.decline(tx, settings, id_)
         case "annuler":
-            await commands.cancel(tx, settings, id_, "person")
+            return await commands.cancel(tx, settings, id_, "person")
         case "annuler-equipe":
-            await commands.cancel(tx, settings, id_, "staff", reason)
-        case "lien":
-            await commands.revoke_links(tx, settings, id_)
+            return await commands.cancel(tx, settings, id_, "staff", reason)
+        case "sans-reponse":
+            return await commands.no_answer(tx, settings, id_, by)
+    return await commands.revoke_links(tx, settings, id_)
+
+
+async def _refused(
+    request: Request, registration_id: UUID, done: tuple[str, str, str], problem: Conflict
+) -> Response:
+    """The registration as it is now, and why nothing was done; unless the same form was sent twice."""
+    async with service_of(request).database.reading() as tx:
+        if await was_done(tx, registration_id, *done):
+            return _back(registration_id)
+        return await registration_page(request, tx, registration_id, problem)
+
+
+async def registration_page(
+    request: Request, tx: AsyncSession, registration_id: UUID, refused: Conflict | None = None
+) -> Response:
+    """The registration, for somebody who has the person on the line; `refused`: what could not be done."""
+    context = await _context(request, tx, registration_id)
+    person: RegistrationView = context["person"]
+    waiting = (
+        await explained(tx, person.id, person.session, language_of(request))
+        if person.status == "waitlisted"
+        else None
+    )
+    return render(
+        request,
+        "desk/registration.html",
+        409 if refused else 200,
+        **context,
+        refused=refused,
+        waiting=waiting,
+        history=await page_queries.history(tx, person.id),
+        actions=ACTIONS,
+    )
 
 
 async def _context(request: Request, tx: AsyncSession, registration_id: UUID) -> dict[str, Any]:
@@ -112,67 +188,123 @@ def _question(
     context: Mapping[str, Any],
     action: Action,
     errors: FormErrors | None = None,
-    reason: str = "",
+    sent: Form | None = None,
 ) -> Response:
     person: RegistrationView = context["person"]
     if not _is_possible(person, action):
-        return RedirectResponse(f"/guichet/inscriptions/{person.id}", 303)
-    title, consequences, label = _QUESTIONS[action]
+        return _back(person.id)
+    question, given = _question_of(person, action), sent or Form()
+    told = (
+        [_("La personne en sera prévenue %(route)s.", route=ROUTES[person.route])] if question.tells else []
+    )
     return render(
         request,
         "desk/action.html",
         422 if errors else 200,
         **context,
         action=action,
-        title=title,
-        consequences=[*consequences, _("La personne en sera prévenue %(route)s.", route=ROUTES[person.route])]
-        if action != "lien"
-        else consequences,
-        label=label,
+        question=question,
+        consequences=[*question.consequences, *told],
         errors=errors or FormErrors(),
-        reason=reason,
+        reason=given.get("reason", ""),
+        version=given.get("version", str(person.version)),
     )
 
 
+def _back(registration_id: UUID) -> Response:
+    return RedirectResponse(f"/guichet/inscriptions/{registration_id}", 303)
+
+
+def _line(session_id: UUID) -> Response:
+    return RedirectResponse(f"/guichet/seances/{session_id}/attente", 303)
+
+
 def _is_possible(person: RegistrationView, action: Action) -> bool:
-    if action in {"accepter", "refuser"}:
-        return person.may_answer
+    match action:
+        case "accepter" | "refuser":
+            return person.may_answer
+        case "sans-reponse":
+            return person.may_be_passed_over
+        case "place-en-plus":
+            return person.is_live and person.status == "waitlisted"
     return action == "lien" or person.is_live
 
 
-_QUESTIONS: Mapping[str, tuple[LazyString, list[LazyString], LazyString]] = {
-    "accepter": (
+def _question_of(person: RegistrationView, action: Action) -> Question:
+    return _grant(person) if action == "place-en-plus" else _QUESTIONS[action]
+
+
+def _grant(person: RegistrationView) -> Question:
+    """Says how far over capacity the session will be: seats that are held or offered count as taken."""
+    planned: int = getattr(person.session.facts.capacity, person.seat_kind)
+    seats = person.session.by_kind.get(person.seat_kind)
+    after = (seats.capacity if seats else planned) + 1
+    return Question(
+        _("Donner une place au-delà de la capacité ?"),
+        (
+            ngettext(
+                "Cette séance a %(count)s place prévue.",
+                "Cette séance a %(count)s places prévues.",
+                planned,
+            ),
+            ngettext(
+                "Avec celle-ci, il y en aura %(after)s : une de plus que prévu.",
+                "Avec celle-ci, il y en aura %(after)s : %(count)s de plus que prévu.",
+                after - planned,
+                after=after,
+            ),
+            _("Les autres personnes qui attendent gardent leur rang."),
+        ),
+        _("Oui, donner une place de plus"),
+        why=_("L’équipe seule lira cette raison."),
+        is_gain=True,
+    )
+
+
+_QUESTIONS: Mapping[str, Question] = {
+    "accepter": Question(
         _("La personne prend la place ?"),
-        [_("Elle aura une place à cet atelier.")],
+        (_("Elle aura une place à cet atelier."),),
         _("Oui, elle prend la place"),
+        is_gain=True,
     ),
-    "refuser": (
+    "refuser": Question(
         _("La personne laisse la place ?"),
-        [_("La place va tout de suite à la personne suivante.")],
+        (_("La place va tout de suite à la personne suivante."),),
         _("Oui, elle laisse la place"),
     ),
-    "annuler": (
+    "sans-reponse": Question(
+        _("Personne n’a répondu à l’appel ?"),
+        (
+            _("La place n’est plus gardée pour cette personne."),
+            _("La place va tout de suite à la personne suivante."),
+        ),
+        _("Oui, passer à la personne suivante"),
+    ),
+    "annuler": Question(
         _("La personne ne vient plus ?"),
-        [
+        (
             _("Son inscription est annulée, à sa demande."),
             _("Sa place va tout de suite à la personne suivante."),
-        ],
+        ),
         _("Oui, annuler à sa demande"),
     ),
-    "annuler-equipe": (
+    "annuler-equipe": Question(
         _("Annuler cette inscription, de notre part ?"),
-        [
+        (
             _("Son inscription est annulée, même si elle voulait venir."),
             _("Sa place va tout de suite à la personne suivante."),
-        ],
+        ),
         _("Oui, nous annulons"),
+        why=_("La personne lira cette phrase."),
     ),
-    "lien": (
+    "lien": Question(
         _("Remplacer le lien personnel ?"),
-        [
+        (
             _("Le lien que la personne a reçu ne s’ouvrira plus."),
             _("Le nouveau lien s’affiche ensuite ici : il faut le lui remettre."),
-        ],
+        ),
         _("Oui, remplacer le lien"),
+        tells=False,
     ),
 }

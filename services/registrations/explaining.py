@@ -1,22 +1,136 @@
-"""Explaining: why somebody stands where they stand in the line, in words for anybody who asks (rule S4)."""
+"""Explaining: why somebody stands where they stand in the line, in words for the team (rule S4)."""
 
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic
+
+from libs.web import formats
 from libs.web.i18n import LazyString, _, ngettext
+from services.registrations.pools import PoolKey
+from services.registrations.waitlist import W, in_order
 
 
-def why(seq: int, ahead: int) -> LazyString:
-    """« Demande numéro 14. 2 personnes ont demandé avant et attendent encore. »
+@dataclass(frozen=True, slots=True)
+class Rank(Generic[W]):
+    """Where somebody stands among those who wait for the same kind of seat; `position` 1 is next.
 
-    `seq` is the number given when the request arrived, whatever its channel; `ahead` how many of those
-    with a smaller one still wait.
+    Ahead of them are `higher` people of a higher class, `moved` whom staff put there within their own
+    class, and `earlier` who asked before. `held`: a seat kept for their channel may come to them too.
     """
-    return _("Demande numéro %(seq)s. %(ahead)s", seq=seq, ahead=_ahead(ahead))
+
+    waiter: W
+    higher: int
+    moved: int
+    earlier: int
+    held: bool = False
+
+    @property
+    def ahead(self) -> int:
+        return self.higher + self.moved + self.earlier
+
+    @property
+    def position(self) -> int:
+        return self.ahead + 1
 
 
-def _ahead(count: int) -> LazyString:
-    if count == 0:
-        return _("Personne n’attend depuis plus longtemps.")
-    return ngettext(
-        "Une personne a demandé avant et attend encore.",
-        "%(count)s personnes ont demandé avant et attendent encore.",
-        count,
+@dataclass(slots=True)
+class _Passed:
+    """Those of one kind of seat that were counted so far; `moved` and `earlier` are of class `priority`."""
+
+    priority: int
+    higher: int = 0
+    moved: int = 0
+    earlier: int = 0
+
+    def enter(self, priority: int) -> None:
+        if priority != self.priority:
+            self.higher += self.moved + self.earlier
+            self.priority, self.moved, self.earlier = priority, 0, 0
+
+
+def ranks(waiters: Iterable[W], held: Collection[PoolKey]) -> list[Rank[W]]:
+    """Where each of a session's waiters stands, in the order of the line; `held` are the held pools."""
+    passed: dict[str, _Passed] = {}
+    found: list[Rank[W]] = []
+    for waiter in in_order(waiters):
+        before = passed.setdefault(waiter.kind, _Passed(waiter.priority))
+        before.enter(waiter.priority)
+        own_pool = PoolKey(waiter.kind, waiter.channel)
+        found.append(Rank(waiter, before.higher, before.moved, before.earlier, own_pool in held))
+        if waiter.place is None:
+            before.earlier += 1
+        else:
+            before.moved += 1
+    return found
+
+
+def why(rank: Rank[W], language: str, moved_at: datetime | None = None) -> tuple[LazyString, ...]:
+    """« Demande numéro 14. 2 personnes ont demandé avant et attendent encore. », a sentence each.
+
+    The number was given when the request arrived, whatever its channel. `moved_at`: the wall time at which
+    staff last moved the person in the line, if they did.
+    """
+    waiter = rank.waiter
+    sentences = [_("Demande numéro %(seq)s.", seq=waiter.seq)]
+    if waiter.priority:
+        sentences.append(_("Classe prioritaire %(priority)s.", priority=waiter.priority))
+    if waiter.place is not None:
+        sentences.append(_moved(moved_at, language))
+    sentences += _ahead(rank)
+    if rank.held:
+        sentences.append(_HELD.get(waiter.channel, _("Attend aussi une place gardée pour son canal.")))
+    return tuple(sentences)
+
+
+def _moved(at: datetime | None, language: str) -> LazyString:
+    if at is None:
+        return _("Déplacée par l’équipe.")
+    return _("Déplacée par l’équipe le %(moment)s", moment=formats.full_stop(formats.at(at, language)))
+
+
+def _ahead(rank: Rank[W]) -> list[LazyString]:
+    if rank.ahead == 0:
+        return [_("Personne n’est avant elle.")]
+    if rank.waiter.place is not None:
+        return [ngettext("Une personne est avant elle.", "%(count)s personnes sont avant elle.", rank.ahead)]
+    return [sentence for count, sentence in _causes(rank) if count]
+
+
+def _causes(rank: Rank[W]) -> tuple[tuple[int, LazyString], ...]:
+    return (
+        (
+            rank.higher,
+            ngettext(
+                "Une personne d’une classe plus haute est avant elle.",
+                "%(count)s personnes d’une classe plus haute sont avant elle.",
+                rank.higher,
+            ),
+        ),
+        (
+            rank.moved,
+            ngettext(
+                "L’équipe a placé une personne avant elle.",
+                "L’équipe a placé %(count)s personnes avant elle.",
+                rank.moved,
+            ),
+        ),
+        (
+            rank.earlier,
+            ngettext(
+                "Une personne a demandé avant et attend encore.",
+                "%(count)s personnes ont demandé avant et attendent encore.",
+                rank.earlier,
+            ),
+        ),
     )
+
+
+_HELD = {
+    "phone": _("Attend aussi une place gardée pour le téléphone."),
+    "desk": _("Attend aussi une place gardée pour le comptoir."),
+    "email": _("Attend aussi une place gardée pour les courriels."),
+    "partner": _("Attend aussi une place gardée pour les organismes."),
+    "paper": _("Attend aussi une place gardée pour les formulaires sur papier."),
+    "web": _("Attend aussi une place gardée pour le Web."),
+}

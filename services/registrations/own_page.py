@@ -17,10 +17,16 @@ from libs.web.app import service_of
 from libs.web.i18n import COOKIE, known_language, language_of
 from libs.web.templating import render
 from services.registrations import commands, page_queries
-from services.registrations.access import check_generation
+from services.registrations.access import check_generation, manage_url
 from services.registrations.models import Registration
 from services.registrations.own_calendar import calendar_file
-from services.registrations.problems import AlreadyOver, LinkUnknown, OfferOver, RegistrationUnknown
+from services.registrations.problems import (
+    AlreadyOver,
+    LinkUnknown,
+    NoCalendarEntry,
+    OfferOver,
+    RegistrationUnknown,
+)
 from services.registrations.registration_view import RegistrationView, state_of
 from services.registrations.spelling import spaced
 
@@ -60,7 +66,8 @@ async def show(request: Request, token: str, person: Own) -> Response:
             if person.offers_others
             else []
         )
-    return _page(request, "own/registration.html", token, person, others=others)
+    new_link = _link_to_new(person, service.settings)
+    return _page(request, "own/registration.html", token, person, others=others, new_link=new_link)
 
 
 @router.get("/mon-inscription/{token}/annuler")
@@ -100,7 +107,9 @@ async def look_again(token: str, person: Own) -> Response:
 
 @router.get("/mon-inscription/{token}/calendrier.ics")
 async def calendar(request: Request, person: Own) -> Response:
-    """The person's own entry, for their calendar."""
+    """The person's own entry, for their calendar; who was transferred has it on the new page."""
+    if person.now_at is not None:
+        raise NoCalendarEntry(headers=HEADERS)
     body = calendar_file(person, service_of(request).settings, language_of(request))
     name = {"Content-Disposition": 'attachment; filename="atelier.ics"'}
     return Response(body, media_type=MEDIA_TYPE, headers=HEADERS | name)
@@ -132,6 +141,17 @@ def _page(request: Request, template: str, token: str, person: RegistrationView,
     )
     page.headers.update(HEADERS)
     return page
+
+
+def _link_to_new(person: RegistrationView, settings: Settings) -> str | None:
+    """From a registration that was transferred to the one that took its place; nothing changes by following.
+
+    A link that the team replaced leads nowhere any more, so none that is older may lead around that.
+    """
+    there = person.now_at
+    if there is None or there.link_replaced:
+        return None
+    return manage_url(settings, there.id, there.generation)
 
 
 def _speaks_another_language(request: Request, person: RegistrationView) -> bool:

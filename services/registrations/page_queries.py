@@ -21,9 +21,10 @@ from services.registrations.models import (
     Registration,
     RegistrationCause,
     SessionCopy,
+    StaffAction,
 )
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
-from services.registrations.registration_view import LIVE, RegistrationView
+from services.registrations.registration_view import LIVE, Elsewhere, RegistrationView
 from services.registrations.session_view import SessionView
 from services.registrations.spelling import read_back
 from services.registrations.standing import standing_of
@@ -101,7 +102,34 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         ended_by=_ENDED_BY[ended.cause] if ended else None,
         reason=ended.reason if ended else None,
         before=moved.previous if moved else None,
+        was_at=await _elsewhere(tx, person.transferred_from),
+        now_at=await _transferred_to(tx, person.id) if person.status == "cancelled" else None,
+        granted=person.granted,
+        version=person.version,
     )
+
+
+async def history(tx: AsyncSession, registration_id: UUID) -> list[StaffAction]:
+    """What staff did to somebody out of the usual order, oldest first, also before they were transferred."""
+    ids = list(await tx.scalars(_EARLIER, {"id": registration_id}))
+    actions = await queries.staff_actions(tx, ids)
+    return sorted((action for found in actions.values() for action in found), key=lambda action: action.at)
+
+
+async def _transferred_to(tx: AsyncSession, registration_id: UUID) -> Elsewhere | None:
+    """Where somebody is now, however often they were transferred since."""
+    later = (await tx.execute(_LATER, {"id": registration_id})).all()
+    return await _elsewhere(tx, later[-1].id, any(row.generation > 1 for row in later)) if later else None
+
+
+async def _elsewhere(
+    tx: AsyncSession, registration_id: UUID | None, link_replaced: bool = False
+) -> Elsewhere | None:
+    person = await tx.get(Registration, registration_id) if registration_id is not None else None
+    row = await tx.get(SessionCopy, person.session_id) if person is not None else None
+    if person is None or row is None or not person.name:
+        return None
+    return Elsewhere(person.id, SessionState.model_validate(row.facts), person.generation, link_replaced)
 
 
 def route_of(person: Registration) -> str:
@@ -274,3 +302,27 @@ async def _last_cause(tx: AsyncSession, registration_id: UUID, names: Sequence[s
         .limit(1)
     )
     return None if body is None else Cause.model_validate(body)
+
+
+_LATER = sa.text(
+    """
+    with recursive later as (
+        select id, generation, 1 as step from registration where transferred_from = :id
+        union all
+        select registration.id, registration.generation, step + 1
+        from registration join later on registration.transferred_from = later.id
+    )
+    select id, generation from later order by step
+    """
+)
+_EARLIER = sa.text(
+    """
+    with recursive earlier as (
+        select id, transferred_from from registration where id = :id
+        union all
+        select registration.id, registration.transferred_from
+        from registration join earlier on registration.id = earlier.transferred_from
+    )
+    select id from earlier
+    """
+)

@@ -90,13 +90,13 @@ class NoCalendarEntry(NotFound):
 class NotWaiting(Conflict):
     slug = "not-waiting"
     title = _("Cette personne n’est plus dans la file d’attente")
-    detail = _("Relisez la file : quelque chose vient de changer.")
+    detail = _("Relisez la file : quelque chose vient de changer.")
 
 
 class TooEarly(Conflict):
     slug = "too-early"
     title = _("Un appel sans réponse ne suffit pas encore")
-    detail = _("La veille et le jour même seulement : avant, la personne garde son délai.")
+    detail = _("La veille et le jour même seulement : avant, la personne garde son délai.")
 
 
 class SameSession(Conflict):

@@ -1,6 +1,7 @@
 """Reads: seats, people and lines, as SQL."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -11,8 +12,11 @@ from sqlmodel import col
 from libs.messaging.contracts import Alternative, SeatsOfKind, SeatsState, SessionState, SessionTimes
 from libs.settings import Settings
 from services.registrations.alternatives import Candidate, nearest
-from services.registrations.models import Registration, SessionCopy
-from services.registrations.seatbook import LIVE
+from services.registrations.explaining import Rank, ranks
+from services.registrations.models import Registration, SessionCopy, StaffAction
+from services.registrations.pools import PoolKey
+from services.registrations.seatbook import LIVE, Person
+from services.registrations.seating import person_of, place_in_line, ref_of
 
 _SEATS = sa.text(
     """
@@ -120,17 +124,8 @@ def _takes_registrations(facts: SessionState, now: datetime) -> bool:
 
 
 async def position(tx: AsyncSession, registration: Registration) -> int | None:
-    """The place in the line, 1 being next; None for somebody who doesn't wait."""
-    if registration.status != "waitlisted":
-        return None
-    ahead = await tx.scalar(
-        sa.select(sa.func.count()).where(
-            col(Registration.session_id) == registration.session_id,
-            col(Registration.status) == "waitlisted",
-            col(Registration.seq) < registration.seq,
-        )
-    )
-    return (ahead or 0) + 1
+    """The place in the line for a seat of this person's kind, 1 being next; None for who doesn't wait."""
+    return await place_in_line(tx, registration) if registration.status == "waitlisted" else None
 
 
 async def people(tx: AsyncSession, session_id: UUID, statuses: Sequence[str]) -> Sequence[Registration]:
@@ -141,3 +136,68 @@ async def people(tx: AsyncSession, session_id: UUID, statuses: Sequence[str]) ->
         .order_by(col(Registration.seq))
     )
     return rows.all()
+
+
+@dataclass(frozen=True, slots=True)
+class InLine:
+    """Somebody who waits, and why there; `decision` is what staff did to put them there, if they did."""
+
+    person: Registration
+    rank: Rank[Person]
+    decision: StaffAction | None
+
+
+async def line(tx: AsyncSession, session_id: UUID) -> list[InLine]:
+    """Everybody who waits for a seat of a session, in the order of the line."""
+    waiting = {ref_of(row): row for row in await people(tx, session_id, ("waitlisted",))}
+    found = ranks([person_of(row) for row in waiting.values()], await _held_pools(tx, session_id))
+    moved = [row.id for row in waiting.values() if row.priority or row.place is not None]
+    actions = await staff_actions(tx, moved)
+    return [
+        InLine(row, rank, _decision(row, actions.get(row.id, [])))
+        for rank in found
+        for row in (waiting[rank.waiter.ref],)
+    ]
+
+
+async def staff_actions(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[StaffAction]]:
+    """What staff did to these registrations out of the usual order, oldest first."""
+    found: dict[UUID, list[StaffAction]] = {}
+    if ids:
+        rows = await tx.scalars(
+            sa.select(StaffAction)
+            .where(col(StaffAction.registration_id).in_(ids))
+            .order_by(col(StaffAction.at), col(StaffAction.id))
+        )
+        for row in rows:
+            found.setdefault(row.registration_id, []).append(row)
+    return found
+
+
+async def free_pools(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[PoolKey, int]]:
+    """The free seats of each pool of these sessions that nobody waits for: what a newcomer may take."""
+    found: dict[UUID, dict[PoolKey, int]] = {id_: {} for id_ in ids}
+    rows = await tx.execute(_FREE, {"ids": list(ids)})
+    for row in rows:
+        found[row.session_id][PoolKey(row.seat_kind, row.channel)] = row.free
+    return found
+
+
+async def _held_pools(tx: AsyncSession, session_id: UUID) -> frozenset[PoolKey]:
+    rows = await tx.execute(_HELD, {"id": session_id})
+    return frozenset(PoolKey(row.seat_kind, row.channel) for row in rows)
+
+
+def _decision(person: Registration, actions: Sequence[StaffAction]) -> StaffAction | None:
+    """A class given after a move undoes it, and a move gives a class: one of the two decides."""
+    action = "moved" if person.place is not None else "prioritised" if person.priority else None
+    return next((item for item in reversed(actions) if item.action == action), None)
+
+
+_FREE = sa.text(
+    "select session_id, seat_kind, channel, effective - confirmed - offered as free from seat_pool"
+    " where session_id = any(:ids) and waiting = 0 and effective > confirmed + offered"
+)
+_HELD = sa.text(
+    "select seat_kind, channel from seat_pool where session_id = :id and channel <> '' and effective > 0"
+)

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from libs.messaging.contracts import SessionFacts
+from libs.messaging.contracts import SessionFacts, SessionState
 from libs.web import formats
 from libs.web.i18n import LazyString, _
+from services.registrations.offers import LAST_DAY
 from services.registrations.session_view import SessionView, people_ahead, place
 from services.registrations.standing import Standing
 
@@ -14,10 +15,24 @@ LIVE = frozenset({"pending", "waitlisted", "offered", "confirmed"})
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The same person's registration on another session, before or after the team transferred them.
+
+    `link_replaced`: the team has since replaced a link of theirs; an older one must not lead to the new.
+    """
+
+    id: UUID
+    facts: SessionState
+    generation: int
+    link_replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrationView:
     """`ahead`: people before them in the line. `ended_by`: person, staff or session, when it is known.
 
-    `before`: the session as it was, for somebody whose session was moved after they registered.
+    `before`: the session as it was, for somebody whose session was moved after they registered. `was_at` and
+    `now_at`: where somebody was transferred from, and to. `granted`: their seat is over capacity.
     """
 
     id: UUID
@@ -37,6 +52,10 @@ class RegistrationView:
     ended_by: str | None = None
     reason: str | None = None
     before: SessionFacts | None = None
+    was_at: Elsewhere | None = None
+    now_at: Elsewhere | None = None
+    granted: bool = False
+    version: int = 0
 
     @property
     def is_live(self) -> bool:
@@ -53,6 +72,12 @@ class RegistrationView:
         return self.status == "offered"
 
     @property
+    def may_be_passed_over(self) -> bool:
+        """Whether one unanswered call ends the offer: on the last day (rule S3)."""
+        left = self.session.facts.starts_at_utc - self.session.now
+        return self.status == "offered" and left <= LAST_DAY and not self.has_begun
+
+    @property
     def room_link(self) -> str | None:
         """The way into the video meeting, for people with a confirmed online seat only."""
         confirmed = self.status == "confirmed" and self.seat_kind == "online"
@@ -61,6 +86,8 @@ class RegistrationView:
     @property
     def offers_others(self) -> bool:
         """Whether other dates would help now."""
+        if self.now_at is not None:
+            return False
         return self.status not in {"confirmed", "offered", "pending"} or self.has_begun
 
     def moved_from(self, language: str) -> LazyString | None:
@@ -77,6 +104,16 @@ class RegistrationView:
         if moved_in_time:
             return _("Avant : %(when)s", when=formats.full_stop(then))
         return _("Avant : %(place)s.", place=where) if moved_in_space else None
+
+    def came_from(self, language: str) -> LazyString | None:
+        """Where the person was before the team transferred them, while they may look for it."""
+        if self.was_at is None or not self.is_live:
+            return None
+        return _(
+            "Avant, votre inscription était à l’atelier « %(title)s », %(when)s",
+            title=self.was_at.facts.title,
+            when=formats.full_stop(_when(self.was_at.facts, language)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +157,7 @@ def state_of(person: RegistrationView, language: str) -> State:
         case "offered":
             return _offered(person, language)
         case "cancelled":
-            return _cancelled(person)
+            return _cancelled(person) if person.now_at is None else _transferred(person.now_at, language)
     return _PLAIN[person.status]
 
 
@@ -198,6 +235,19 @@ def _cancelled(person: RegistrationView) -> State:
             (_("Votre place est libre pour une autre personne. Merci !"),),
         )
     return State("info", _("Votre inscription est annulée."))
+
+
+def _transferred(there: Elsewhere, language: str) -> State:
+    facts = there.facts
+    return State(
+        "info",
+        _("Votre inscription est maintenant à l’atelier « %(title)s ».", title=facts.title),
+        (_("C’est %(when)s, %(place)s.", when=_when(facts, language), place=place(facts)),),
+    )
+
+
+def _when(facts: SessionState, language: str) -> str:
+    return formats.when(facts.starts_at, facts.ends_at, language)
 
 
 def _reason(person: RegistrationView) -> tuple[LazyString, ...]:

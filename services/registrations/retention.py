@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from libs.clock import decision_time
 from libs.database import Database
 from libs.settings import Settings
-from services.registrations.models import AccommodationRequest, Registration, SessionCopy
+from services.registrations.models import AccommodationRequest, Registration, SessionCopy, StaffAction
 from services.registrations.seating import Seating
 
 _AT_ONCE = 100
@@ -81,5 +81,8 @@ async def _erase_session(tx: AsyncSession, settings: Settings, session_id: UUID)
     )
     for registration in people:
         erase(seating, registration)
+    # Why staff did something about somebody says something of them.
+    gone = [registration.id for registration in people]
+    await tx.execute(sa.delete(StaffAction).where(col(StaffAction.registration_id).in_(gone)))
     await seating.telling.finish()
     return len(people)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from libs.messaging.contracts import HeldSeats, SeatCounts, SessionState, VenueFacts
-from services.registrations import explaining, nearby, spelling
+from services.registrations import nearby, spelling
 from tests.registrations.conftest import Instance, person, session_state
 from tests.registrations.test_pages import text_of, value_of
 
@@ -235,8 +235,8 @@ async def test_the_line_says_why_each_stands_where_they_stand(desk: Instance) ->
     said = text_of(await get(desk, f"/guichet/seances/{session.id}/attente"))
     line = (await desk.client.get(f"/api/registrations/v1/sessions/{session.id}/line")).json()["items"]
 
-    assert "Une place est offerte à Aline Tremblay 2" in said
-    assert "Demande numéro 3. Personne n’attend depuis plus longtemps." in said
+    assert "Aline Tremblay 2 Une place est offerte à cette personne." in said
+    assert "Demande numéro 3. Personne n’est avant elle." in said
     assert "Demande numéro 4. Une personne a demandé avant et attend encore." in said
     assert [entry["why"].replace("\u00a0", " ") in said for entry in line] == [True, True]
 
@@ -250,7 +250,7 @@ async def test_the_line_of_the_api_is_explained_in_the_callers_language(desk: In
         f"/api/registrations/v1/sessions/{session.id}/line", headers={"Accept-Language": "en-CA"}
     )
 
-    assert answer.json()["items"][0]["why"] == "Request number 1. Nobody has been waiting longer."
+    assert answer.json()["items"][0]["why"] == "Request number 1. Nobody is before this person."
 
 
 async def test_somebody_without_an_e_mail_is_registered_by_telephone(desk: Instance) -> None:
@@ -473,12 +473,6 @@ def test_a_number_is_spelled_and_heard_back() -> None:
         for language in ("fr", "en"):
             ((_sign, word),) = spelling.spelled(letter, language)
             assert word.translate(str.maketrans("É", "E"))[0] == letter
-
-
-def test_the_place_in_the_line_is_explained() -> None:
-    assert str(explaining.why(14, 2)) == (
-        "Demande numéro 14. 2 personnes ont demandé avant et attendent encore."
-    )
 
 
 def test_places_are_known_as_people_say_them() -> None:
