@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
 from deploy.ending import Ending
-from libs.database import Database, provision, service_url
+from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
 from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
 from libs.migrations import migrate
@@ -40,7 +40,8 @@ async def prepare(server_url: str, settings: Settings) -> None:
     try:
         await _prepare(server_url, settings)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
-        if settings.database_url is None and settings.bus_url is None:
+        wrong_migration = isinstance(error, DBAPIError) and not is_unavailable(error)
+        if wrong_migration or (settings.database_url is None and settings.bus_url is None):
             raise
         # The migrations speak through SQLAlchemy, which puts words of its own around the server's.
         said = error.orig if isinstance(error, DBAPIError) else error
