@@ -186,6 +186,8 @@ class Prioritise:
 Command = (
     Replan | Request | Cancel | Accept | Decline | Lapse | NoAnswer | Release | Grant | Move | Prioritise
 )
+KEEPS_SHARES = (Request, Accept, Move, Prioritise)
+"""The commands that leave every pool as large as it was; the others carry out what releases are due."""
 
 
 @dataclass(slots=True)

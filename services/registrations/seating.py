@@ -16,6 +16,7 @@ from services.registrations import ledger, pools
 from services.registrations.models import LedgerEntry, Registration, SessionCopy
 from services.registrations.pools import PoolKey
 from services.registrations.seatbook import (
+    KEEPS_SHARES,
     LIVE,
     Accept,
     Command,
@@ -52,6 +53,7 @@ class Seating:
         self._entries: list[ledger.Entry] = []
         self._asked: list[Registration] = []
         self._written = {key: pool.effective for key, pool in book.pools.items()}
+        self._shared_out = False
 
     @classmethod
     async def lock(cls, tx: AsyncSession, settings: Settings, session_id: UUID) -> "Seating | None":
@@ -111,6 +113,7 @@ class Seating:
         await self._load_for(command)
         people = self.book.do(command, self.now)
         self._entries.append(ledger.entry(command, people, self.now))
+        self._shared_out |= not isinstance(command, KEEPS_SHARES)
         changed: list[Registration] = []
         with self.tx.no_autoflush:
             await self._know_rows(people)
@@ -134,7 +137,9 @@ class Seating:
         """Write what was decided and announce it; the caller's transaction commits."""
         self._write_entries()
         self.row.last_seq = self.book.last_seq
-        self.row.next_release_at = pools.next_release(self.book.terms.plan, self.now)
+        if self._shared_out:
+            # Otherwise a release whose date has come is still to be carried out.
+            self.row.next_release_at = pools.next_release(self.book.terms.plan, self.now)
         self.row.seats_dirty = self.row.reach_dirty = True
         for registration in self._asked:
             self.telling.tell(registration, "offered")

@@ -129,8 +129,12 @@ class PureDriver:
         self.now = now
 
     def time_is_up(self) -> None:
-        self._do(seatbook.Lapse())
-        self._do(seatbook.Release())
+        """What is late, or else what is due: each shares the seats out, so no work is left for the other."""
+        late = [one.offer_until for one in self.book.people.values() if one.offer_until]
+        expired = bool(late) and min(late) <= self.now
+        self._do(seatbook.Lapse() if expired else seatbook.Release())
+        idle = self._do(seatbook.Release() if expired else seatbook.Lapse())
+        assert idle == (), "nothing is left to do"
 
     def request(self, name: str, kind: str, channel: str) -> None:
         ref = _ref(name)
@@ -183,7 +187,7 @@ class PureDriver:
             pools=seats_of(self.book),
         )
 
-    def _do(self, command: Command) -> None:
+    def _do(self, command: Command) -> tuple[Person, ...]:
         before = {person.ref: replace(person) for person in self.book.people.values()}
         twins = {"a reloaded book": self._reloaded(), "a partial book": self._partial(command)}
         outcome = _outcome(self.book, command, self.now)
@@ -198,6 +202,7 @@ class PureDriver:
             raise Refusal(outcome)
         if isinstance(command, SHARING):
             self._shared_out = self.now
+        return outcome
 
     def _reloaded(self) -> SeatBook:
         """From the people alone, the seats shared out as of the last command that did so."""

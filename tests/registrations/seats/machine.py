@@ -15,34 +15,52 @@ from libs.messaging.contracts import HeldSeats, Release, SeatCounts, SessionStat
 from tests.registrations.conftest import session_state
 from tests.registrations.seats import laws
 from tests.registrations.seats.drivers import Driver, Observed, Refusal, Seats, Standing
-from tests.registrations.seats.model import LIVE, Model, No
+from tests.registrations.seats.model import LIVE, Model, No, Pool
 
-Ladder = list[tuple[float, str, str, int]]
-"""Releases: in how many hours, of which kind, held for which channel, how many seats."""
+Ladder = list[tuple[float, Pool, int]]
+"""Releases: in how many hours, of which pool, how many seats."""
+Change = tuple[str, Any]
+"""Which of a session's facts, and its new value."""
+
+Newcomer = tuple[str, str]
+"""The kind of seat asked for, and the channel."""
 
 BEGINNING = datetime(2027, 1, 10, 14, 0, tzinfo=UTC)
 
-kinds = st.sampled_from(("on_site", "online"))
-channels = st.sampled_from(("web", "web", "phone", "desk"))
-hours_ahead = st.sampled_from((0.1, 6, 23, 30, 60, 240))
-held_seats = st.lists(
-    st.builds(
-        HeldSeats, seat_kind=kinds, channel=st.sampled_from(("phone", "desk")), seats=st.integers(1, 3)
-    ),
-    max_size=3,
-    unique_by=lambda item: (item.seat_kind, item.channel),
-).map(tuple)
-ladders = st.lists(
-    st.tuples(hours_ahead, kinds, st.sampled_from(("phone", "desk")), st.integers(1, 2)), max_size=3
+kinds = st.sampled_from(("on_site", "on_site", "online"))
+newcomers = st.tuples(kinds, st.sampled_from(("web", "web", "phone", "desk")))
+hours_ahead = st.sampled_from((240, 60, 40, 30, 23, 6, 0.1))
+pools = st.sampled_from((("on_site", "phone"), ("on_site", "desk"), ("online", "phone")))
+held_seats = st.dictionaries(pools, st.sampled_from((1, 2, 3)), max_size=2).map(
+    lambda held: tuple(
+        HeldSeats(seat_kind=kind, channel=channel, seats=seats) for (kind, channel), seats in held.items()
+    )
 )
+ladders = st.lists(st.tuples(hours_ahead, pools, st.sampled_from((1, 2))), max_size=3)
 modalities = st.sampled_from(("on_site", "on_site", "hybrid", "online"))
-capacities = st.builds(SeatCounts, on_site=st.integers(0, 4), online=st.integers(0, 3))
+capacities = st.builds(
+    SeatCounts, on_site=st.sampled_from((3, 2, 4, 1, 0)), online=st.sampled_from((2, 1, 0))
+)
 waitlists = st.builds(
     WaitlistRule,
     limit=st.sampled_from((None, None, None, 0, 1, 3)),
     offer_hours=st.sampled_from((0.1, 1, 24, 72)),
 )
-jumps = st.sampled_from((0, 1, 15, 720, 1800, "start", "day before", "release", "end of an offer", "opening"))
+jumps = st.sampled_from(
+    (
+        0,
+        1,
+        15,
+        "end of an offer",
+        "end of an offer",
+        "release",
+        "release",
+        "opening",
+        720,
+        "day before",
+        "start",
+    )
+)
 """Minutes, or to the very instant at which something changes."""
 
 
@@ -73,12 +91,12 @@ changes = st.one_of(
     st.tuples(st.just("waitlist"), waitlists),
     st.tuples(st.just("opens_at"), st.sampled_from((None, -1, 0.5))),
     st.tuples(st.just("closes_at"), st.sampled_from((None, None, 5, -0.1))),
-    st.tuples(st.just("status"), st.sampled_from(("published", "published", "cancelled", "held"))),
+    st.tuples(st.just("status"), st.sampled_from(("published", "cancelled", "held"))),
 )
 """What a coordinator may change of a session; instants are hours from then."""
 
 
-def changed(facts: SessionState, change: tuple[str, Any], now: datetime) -> SessionState:
+def changed(facts: SessionState, change: Change, now: datetime) -> SessionState:
     name, value = change
     match name:
         case "releases":
@@ -104,24 +122,22 @@ class SeatMachine(RuleBasedStateMachine):
         self.now = BEGINNING
         self.requests = 0
 
-    @initialize(plan=plans, already=st.lists(st.tuples(kinds, channels), max_size=3))
-    def a_session_is_published(self, plan: dict[str, Any], already: list[tuple[str, str]]) -> None:
+    @initialize(plan=plans, already=st.lists(newcomers, max_size=2), crowd=st.lists(newcomers, max_size=9))
+    def a_session_is_published(
+        self, plan: dict[str, Any], already: list[Newcomer], crowd: list[Newcomer]
+    ) -> None:
         """`already`: people found waiting, seats free or not, where a book may begin in the middle."""
-        facts = planned(**plan)
         self.driver.clock(self.now)
-        self.model = Model(facts)
+        self.model = Model(planned(**plan))
         self.model.deal(self.now)
         line = []
         for kind, channel in already if self.driver.begins_anywhere else ():
-            self.requests += 1
-            line.append(
-                (f"p{self.requests}", kind if kind in self.model.kinds() else self.model.kinds()[0], channel)
-            )
-        for name, kind, channel in line:
-            self.model.wait(name, kind, channel)
-        self.driver.announce(facts, line)
+            line.append((self.next_name(), self.possible(kind), channel))
+            self.model.wait(*line[-1])
+        self.driver.announce(self.model.facts, line)
         self.seen = self.driver.state()
         self.driver.told()
+        self.people_register(crowd)
 
     def teardown(self) -> None:
         """Nothing of this life is left to do when the next one begins."""
@@ -130,19 +146,18 @@ class SeatMachine(RuleBasedStateMachine):
 
     # What happens.
 
-    @precondition(lambda self: self.takes_requests())
-    @rule(kind=kinds, channel=channels, people=st.integers(1, 5))
-    def people_register(self, kind: str, channel: str, people: int) -> None:
-        if kind not in self.model.kinds():
-            kind = self.model.kinds()[0]
-        for _ in range(people):
-            self.requests += 1
-            name = f"p{self.requests}"
-            self.step(
-                lambda name=name: self.driver.request(name, kind, channel),
-                lambda _, name=name: self.model.request(name, kind, channel, self.now),
-                first=self.release_what_is_due,
-            )
+    @precondition(lambda self: self.takes_requests() and len(self.model.people) < 30)
+    @rule(crowd=st.lists(newcomers, min_size=1, max_size=4))
+    def people_register(self, crowd: list[Newcomer]) -> None:
+        for kind, channel in crowd:
+            self.somebody_registers(self.next_name(), self.possible(kind), channel)
+
+    def somebody_registers(self, name: str, kind: str, channel: str) -> None:
+        self.step(
+            lambda: self.driver.request(name, kind, channel),
+            lambda _: self.model.request(name, kind, channel, self.now),
+            first=self.release_what_is_due,
+        )
 
     @precondition(lambda self: self.driver.answers_again and self.model.people)
     @rule(data=st.data())
@@ -157,10 +172,14 @@ class SeatMachine(RuleBasedStateMachine):
         self.step(lambda: self.driver.cancel(name), lambda _: self.model.cancel(name, self.now))
 
     @precondition(lambda self: self.those("confirmed"))
-    @rule(data=st.data())
-    def a_seat_is_given_back(self, data: st.DataObject) -> None:
-        name = self.one_of(data, "confirmed")
-        self.step(lambda: self.driver.cancel(name), lambda _: self.model.cancel(name, self.now))
+    @rule(data=st.data(), seats=st.integers(1, 3))
+    def seats_are_given_back(self, data: st.DataObject, seats: int) -> None:
+        for _ in range(min(seats, len(self.those("confirmed")))):
+            name = self.one_of(data, "confirmed")
+            self.step(
+                lambda name=name: self.driver.cancel(name),
+                lambda _, name=name: self.model.cancel(name, self.now),
+            )
 
     @precondition(lambda self: self.those("offered"))
     @rule(data=st.data())
@@ -229,7 +248,25 @@ class SeatMachine(RuleBasedStateMachine):
         self.step(*deeds[deed], touched=name, more_seats=deed == "grant")
 
     @rule(edits=st.lists(changes, min_size=1, max_size=2))
-    def the_coordinator_changes_the_session(self, edits: list[tuple[str, Any]]) -> None:
+    def the_coordinator_changes_the_session(self, edits: list[Change]) -> None:
+        self.coordinator_says(edits)
+
+    @precondition(lambda self: self.model.line)
+    @rule(capacity=capacities)
+    def the_coordinator_finds_another_room(self, capacity: SeatCounts) -> None:
+        self.coordinator_says([("capacity", capacity)])
+
+    @precondition(lambda self: self.those("offered"))
+    @rule(hours=hours_ahead)
+    def the_session_moves(self, hours: float) -> None:
+        self.coordinator_says([("start", hours)])
+
+    @precondition(lambda self: not self.model.live(self.now))
+    @rule(hours=hours_ahead)
+    def a_session_that_was_over_is_held_again(self, hours: float) -> None:
+        self.coordinator_says([("start", hours), ("status", "published")])
+
+    def coordinator_says(self, edits: list[Change]) -> None:
         facts = self.model.facts
         for edit in edits:
             facts = changed(facts, edit, self.now)
@@ -239,6 +276,7 @@ class SeatMachine(RuleBasedStateMachine):
             more_seats=True,
         )
 
+    @precondition(lambda self: self.model.live(self.now))
     @rule(jump=jumps)
     def time_passes(self, jump: int | str) -> None:
         """Nobody has looked yet: nothing changes by itself."""
@@ -252,11 +290,23 @@ class SeatMachine(RuleBasedStateMachine):
         self.driver.clock(self.now)
         self.step(self.driver.time_is_up, lambda _: self.model.time_is_up(self.now))
 
+    @precondition(lambda self: self.those("offered"))
+    @rule()
+    def an_offer_runs_out(self) -> None:
+        self.time_passes_and_is_noticed("end of an offer")
+
+    @precondition(lambda self: self.after("release") > self.now)
+    @rule(noticed=st.booleans())
+    def held_seats_are_released(self, noticed: bool) -> None:
+        if noticed:
+            self.time_passes_and_is_noticed("release")
+        else:
+            self.time_passes("release")
+
     @invariant()
     def the_model_is_sane(self) -> None:
-        if not hasattr(self, "model"):
-            return
-        assert all(self.model.free(pool) >= 0 for pool in self.model.seats)
+        if hasattr(self, "model"):
+            assert all(self.model.free(pool) >= 0 for pool in self.model.seats)
 
     def grant(self, name: str) -> None:
         """The service gives no seat in a session that is over; a book doesn't mind."""
@@ -346,6 +396,14 @@ class SeatMachine(RuleBasedStateMachine):
 
     # When, and whom it is about.
 
+    def next_name(self) -> str:
+        self.requests += 1
+        return f"p{self.requests}"
+
+    def possible(self, kind: str) -> str:
+        """This kind of seat, if the session has it."""
+        return kind if kind in self.model.kinds() else self.model.kinds()[0]
+
     def after(self, jump: int | str) -> datetime:
         if isinstance(jump, int):
             return self.now + timedelta(minutes=jump)
@@ -397,5 +455,5 @@ def _times(now: datetime, hours: float) -> dict[str, datetime]:
 def _ladder(now: datetime, steps: Ladder) -> tuple[Release, ...]:
     return tuple(
         Release(at=now + timedelta(hours=hours), seat_kind=kind, channel=channel, seats=seats)
-        for hours, kind, channel, seats in steps
+        for hours, (kind, channel), seats in steps
     )
