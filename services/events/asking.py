@@ -13,6 +13,7 @@ from libs.web.i18n import LazyString, _
 from services.events import public_queries
 from services.events.calendar_filters import CalendarFilters, read_filters
 from services.events.nearby import NotFound as PlaceNotFound
+from services.events.places import Places
 from services.events.problems import UnknownSession
 from services.events.public_queries import Asked
 
@@ -38,7 +39,8 @@ async def ask(request: Request, session: AsyncSession) -> Question:
     filters, mistakes = read_filters(request.query_params)
     fresh = await public_queries.freshness(session)
     now = utc_now()
-    found = await public_queries.find_place(session, filters.near) if filters.near else None
+    places: Places = request.app.state.places
+    found = await places.find(session, filters.near) if filters.near else None
     unknown = found if isinstance(found, PlaceNotFound) else None
     if unknown is not None:
         mistakes = FormErrors({"near": _not_found(unknown), **mistakes})  # the form's own order

@@ -14,6 +14,7 @@ from libs.web.loops import Loop
 from libs.web.parked import parked_router
 from services.events import api, api_planning, commands, consumer, feeds, pages
 from services.events.coordination import pages as coordination
+from services.events.places import Places
 
 PACKAGE = "services.events"
 _HOLD_EVERY = 1.0
@@ -32,7 +33,7 @@ def create(service: Service, *, clock: Clock = monotonic) -> FastAPI:
             parked = await count_parked(db)
         return {"parked": parked, "lag": await service.bus.lag(service.name, inbox.topics)}
 
-    return create_app(
+    app = create_app(
         service,
         package=PACKAGE,
         # A feed's address ends in `.ics`, which a page's would take for a part of the id.
@@ -53,6 +54,8 @@ def create(service: Service, *, clock: Clock = monotonic) -> FastAPI:
         health=health,
         kept=KeptAnswers([api.KEPT, feeds.KEPT], clock=clock),
     )
+    app.state.places = Places()
+    return app
 
 
 def _held(service: Service) -> Loop:

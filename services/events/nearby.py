@@ -3,7 +3,8 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
 from libs import postal_areas, vocabularies
 from libs.geography import Point
@@ -20,6 +21,11 @@ class KnownPlace:
     name: str
     town: str
     point: Point
+    comparable: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Each question is compared with all names: they are made comparable once.
+        object.__setattr__(self, "comparable", _comparable(self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +91,21 @@ def _by_postal_code(prefix: str, postal: Sequence[tuple[str, Point]]) -> Nearby 
 
 
 def _exactly(wanted: str, towns: Sequence[KnownPlace]) -> Nearby | None:
-    return _around([town for town in towns if _comparable(town.name) == wanted])
+    return _around([town for town in towns if town.comparable == wanted])
 
 
 def _containing(wanted: str, venues: Sequence[KnownPlace]) -> Nearby | None:
     words = wanted.split()
     if not words or len(wanted) < 4:
         return None
-    matching = [venue for venue in venues if set(words) <= set(_comparable(venue.name).split())]
+    matching = [venue for venue in venues if set(words) <= set(venue.comparable.split())]
     return _around(matching) if len(matching) <= MANY else None
 
 
 def _beginning(wanted: str, towns: Sequence[KnownPlace]) -> Nearby | None:
     if len(wanted) < 3:
         return None
-    matching = [town for town in towns if _comparable(town.name).startswith(wanted)]
+    matching = [town for town in towns if town.comparable.startswith(wanted)]
     return _around(matching) if len(matching) <= MANY else None
 
 
@@ -107,11 +113,16 @@ def _in_district(wanted: str, text: str) -> Nearby | None:
     """A part of a town that only the postal table names: « Sainte-Foy »."""
     if len(wanted) < 4:
         return None
-    areas = [area for area in postal_areas.areas() if f" {wanted} " in f" {_comparable(area.place)} "]
+    areas = [area for name, area in _districts() if f" {wanted} " in name]
     if not areas or len(areas) > 2 * MANY:
         return None
     points = tuple(Point(area.latitude, area.longitude) for area in areas)
     return Nearby(label=text, points=points, radius_km=max(area.radius_km for area in areas))
+
+
+@cache
+def _districts() -> tuple[tuple[str, postal_areas.PostalArea], ...]:
+    return tuple((f" {_comparable(area.place)} ", area) for area in postal_areas.areas())
 
 
 def _in_region(wanted: str) -> Nearby | None:
@@ -134,7 +145,7 @@ def _around(places: Sequence[KnownPlace]) -> Nearby | None:
 
 
 def _guesses(wanted: str, towns: Iterable[KnownPlace]) -> tuple[str, ...]:
-    names = {_comparable(town.name): town.name for town in towns}
+    names = {town.comparable: town.name for town in towns}
     close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.72)
     return tuple(names[name] for name in close)
 

@@ -16,7 +16,7 @@ from libs.geography import Point
 from libs.postal_areas import TOWN_KM
 from services.events.calendar_filters import CalendarFilters
 from services.events.models import metadata
-from services.events.nearby import KnownPlace, Nearby, NotFound, locate
+from services.events.nearby import Nearby
 from services.events.public_session import PublicSeats, PublicSession, PublicVenue
 from services.events.search import search_text
 
@@ -298,23 +298,6 @@ async def find_tour(session: AsyncSession, tour_id: UUID) -> PublicTour | None:
     )
 
 
-async def find_place(session: AsyncSession, text: str) -> Nearby | NotFound:
-    """The place that somebody typed, among the instance's venues and Québec's postal codes."""
-    rows = (
-        await session.execute(
-            sa.select(
-                _V.c.name, _V.c.municipality, _V.c.province, _V.c.postal_code, _V.c.latitude, _V.c.longitude
-            ).where(_V.c.latitude.is_not(None))
-        )
-    ).all()
-    venues = [
-        KnownPlace(row.name, _town(row.municipality, row.province), Point(row.latitude, row.longitude))
-        for row in rows
-    ]
-    postal = [(row.postal_code, Point(row.latitude, row.longitude)) for row in rows if row.postal_code]
-    return locate(text, _towns(rows), venues, postal)
-
-
 async def freshness(session: AsyncSession) -> Freshness:
     """The calendar as a whole, before any filter."""
     coming = sa.and_(_announced(), _S.c.status == "published", _S.c.ends_at_utc > sa.func.now())
@@ -531,25 +514,3 @@ def _point(venue: PublicVenue | None) -> Point | None:
     if venue is None or venue.latitude is None or venue.longitude is None:
         return None
     return Point(venue.latitude, venue.longitude)
-
-
-def _town(municipality: str | None, province: str) -> str:
-    if not municipality:
-        return ""
-    return municipality if province == "CA-QC" else f"{municipality} ({province.rpartition('-')[2]})"
-
-
-def _towns(rows: Sequence[Any]) -> list[KnownPlace]:
-    """Each town once, in the middle of its venues."""
-    points: dict[tuple[str, str], list[Point]] = {}
-    for row in rows:
-        if row.municipality:
-            points.setdefault((row.municipality, row.province), []).append(Point(row.latitude, row.longitude))
-    return [KnownPlace(name, _town(name, province), _middle(of)) for (name, province), of in points.items()]
-
-
-def _middle(points: Sequence[Point]) -> Point:
-    return Point(
-        sum(point.latitude for point in points) / len(points),
-        sum(point.longitude for point in points) / len(points),
-    )
