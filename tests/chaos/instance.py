@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a-secret-for-the-chaos-campaign"
 ADMIN_TOKEN = "an-admin-token-for-the-chaos"
 SERVICE = "registrations"
-_AWAY_AT_START = ("DATABASE_URL, BUS_URL : ",)
+_AWAY_AT_START = ("DATABASE_URL, BUS_URL : ", "DETAIL: ", "HINT: ")
 """How a start is given up while PostgreSQL is away."""
 
 

@@ -54,6 +54,8 @@ class Asked:
     answered: float = 0.0
     answer: dict[str, Any] = field(default_factory=dict)
     slug: str = ""
+    begun: int = 0
+    """In how many lives of its client it was asked."""
     lost: int = 0
     put_off: int = 0
 
@@ -100,7 +102,7 @@ def read(paths: Iterable[Path]) -> tuple[dict[str, Asked], list[str]]:
     for line in _lines(paths):
         if "request" in line:
             # A later life asks again for the same: it was first sent in the earlier one.
-            asked.setdefault(line["request"]["id"], Asked(Request(**line["request"])))
+            asked.setdefault(line["request"]["id"], Asked(Request(**line["request"]))).begun += 1
             continue
         entry = asked[line["of"]]
         if "lost" in line:

@@ -299,7 +299,7 @@ def staff_actions_are_logged(heard: Heard, tables: Tables, programme: Programme)
             mine = [each for each in asked if each.request.kind == kind]
             done = sum(each.done for each in mine)
             # One that was asked again, for want of an answer, may have been done each time.
-            tries = sum(1 + each.lost + each.put_off for each in mine)
+            tries = sum(each.begun + each.lost + each.put_off for each in mine)
             if not done <= logged.get(id_, Counter())[action] <= tries:
                 yield f"{id_}: {kind} was done {done} times, asked {tries}, logged {logged.get(id_)}"
         for each in asked:
