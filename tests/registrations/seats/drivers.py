@@ -189,6 +189,7 @@ class PureDriver:
 
     def _do(self, command: Command) -> tuple[Person, ...]:
         before = {person.ref: replace(person) for person in self.book.people.values()}
+        numbers = self.book.last_seq
         twins = {"a reloaded book": self._reloaded(), "a partial book": self._partial(command)}
         outcome = _outcome(self.book, command, self.now)
         for name, twin in twins.items():
@@ -199,6 +200,7 @@ class PureDriver:
         changed = {ref for ref, person in self.book.people.items() if before.get(ref) != person}
         assert changed <= touched, "whoever changed is named in what the command gave back"
         if isinstance(outcome, str):
+            assert self.book.last_seq == numbers, "who is refused gets no number"
             raise Refusal(outcome)
         if isinstance(command, SHARING):
             self._shared_out = self.now

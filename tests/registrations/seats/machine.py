@@ -37,13 +37,13 @@ held_seats = st.dictionaries(pools, st.sampled_from((1, 2, 3)), max_size=2).map(
     )
 )
 ladders = st.lists(st.tuples(hours_ahead, pools, st.sampled_from((1, 2))), max_size=3)
-modalities = st.sampled_from(("on_site", "on_site", "hybrid", "online"))
+modalities = st.sampled_from(("on_site", "hybrid", "online"))
 capacities = st.builds(
     SeatCounts, on_site=st.sampled_from((3, 2, 4, 1, 0)), online=st.sampled_from((2, 1, 0))
 )
 waitlists = st.builds(
     WaitlistRule,
-    limit=st.sampled_from((None, None, None, 0, 1, 3)),
+    limit=st.sampled_from((None, 3, 1, None, 0)),
     offer_hours=st.sampled_from((0.1, 1, 24, 72)),
 )
 jumps = st.sampled_from(
@@ -194,8 +194,9 @@ class SeatMachine(RuleBasedStateMachine):
         self.step(lambda: self.driver.decline(name), lambda _: self.model.decline(name, self.now))
 
     @precondition(lambda self: self.those("offered"))
-    @rule(data=st.data())
-    def nobody_picks_up(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), jump=st.sampled_from((0, "day before")))
+    def nobody_picks_up(self, data: st.DataObject, jump: int | str) -> None:
+        self.time_passes(jump)
         name = self.one_of(data, "offered")
         self.step(lambda: self.driver.no_answer(name), lambda _: self.model.no_answer(name, self.now))
 
