@@ -5,6 +5,7 @@ whole instance, through a proxy that shares the addresses out as `deploy.dispatc
 """
 
 import argparse
+import asyncio
 import sys
 
 import uvloop
@@ -44,13 +45,21 @@ def main() -> int:
 async def _run(name: str, settings: Settings, server_url: str) -> int:
     ending = Ending()
     ending.on_signals()
+    try:
+        await _live(name, settings, server_url, ending)
+    except asyncio.CancelledError:
+        if not ending.event.is_set():
+            raise
+    return ending.exit_code
+
+
+async def _live(name: str, settings: Settings, server_url: str, ending: Ending) -> None:
     with listening_socket(settings) as address:
         await prepare(server_url, settings)
         async with opened(name, settings, server_url) as service:
             app = create(service)
             async with running(app, ending):
                 await serve(app, address, ending)
-    return ending.exit_code
 
 
 def _server_url(settings: Settings) -> str:

@@ -4,6 +4,7 @@ It is one layer and not one per job, because each layer that looks at requests c
 the jobs are small classes that are asked in turn, about headers that are read once.
 """
 
+import asyncio
 import logging
 from time import perf_counter
 
@@ -61,6 +62,12 @@ class Shell:
             await self.app(incoming.scope, guarded, answer.send)
         except ClientDisconnect:
             log.info("The client went away before its request was read")
+        except asyncio.CancelledError:
+            # The process ends and can't wait any longer; the web server would call it a fault (500).
+            if not answer.started:
+                problem = problems.problem_response(Request(incoming.scope), problems.Unavailable())
+                await problem(incoming.scope, receive, answer.send)
+            raise
         except Exception as error:
             request = Request(incoming.scope, receive)
             response = problems.refusal(request, error) or _unforeseen(request, error)

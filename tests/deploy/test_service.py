@@ -5,9 +5,11 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
+from deploy import hosting
 from deploy.hosting import SERVICES
 from tests.conftest import SECRET
 from tests.deploy.process import Runner
@@ -64,6 +66,26 @@ async def test_processes_that_start_together_prepare_the_server_once(processes: 
     for process in processes:
         await eventually(process.is_ready)
     assert [process.runner.stop() for process in processes] == [0] * len(processes)
+
+
+async def test_a_start_that_is_given_up_is_a_clean_end(
+    postgres_url: str, data_dir: Path, environment: dict[str, str]
+) -> None:
+    """As when a machine is shut down while its services wait for one another."""
+    guard = await asyncpg.connect(postgres_url)
+    try:
+        await guard.execute("select pg_advisory_lock($1)", hosting._ONE_AT_A_TIME)
+        runner = Runner(data_dir, environment, module=["deploy.service", "events"])
+        await eventually(lambda: _somebody_waits(guard))
+        assert runner.stop() == 0
+    finally:
+        await guard.close()
+    assert "Traceback" not in runner.errors
+
+
+async def _somebody_waits(admin: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    return bool(await admin.fetchval(waiting))
 
 
 @pytest.mark.parametrize("missing", ["DATABASE_URL", "SECRET_KEY"])

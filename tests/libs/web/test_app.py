@@ -1,11 +1,13 @@
 """A service as an application: transactions, languages, HEAD, static files, operations pages."""
 
+import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
 from fastapi import APIRouter
 from sqlalchemy import text
 from starlette.responses import RedirectResponse, Response
+from starlette.types import Message
 
 from libs.database import Database
 from libs.web.app import Reading, Transaction, overall_health, overall_metrics
@@ -218,3 +220,31 @@ async def test_a_crowd_beyond_the_pool_is_told_to_come_back(
             await others.enter_async_context(small.engine.connect())
         assert (await client.get("/lire")).status_code == 503
     await small.close()
+
+
+async def test_a_request_that_the_end_of_the_process_cuts_off_is_put_off_and_no_fault(
+    make_app: AppFactory,
+) -> None:
+    """The web server cancels what is left when it has waited long enough."""
+    at_work, routes = asyncio.Event(), APIRouter()
+
+    @routes.get("/api/lent")
+    async def slow() -> None:
+        at_work.set()
+        await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "GET", "path": "/api/lent", "query_string": b"", "headers": []}
+    request = asyncio.create_task(make_app(routes)(scope, receive, send))
+    await at_work.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert sent[0]["status"] == 503
+    assert b"retry-after" in dict(sent[0]["headers"])
