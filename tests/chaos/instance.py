@@ -25,6 +25,8 @@ ADMIN_TOKEN = "an-admin-token-for-the-chaos"
 SERVICE = "registrations"
 _AWAY_AT_START = ("DATABASE_URL, BUS_URL : ", "DETAIL: ", "HINT: ")
 """How a start is given up while PostgreSQL is away."""
+_TOLD_TO_END = ("timeout graceful shutdown exceeded",)
+"""What the web server says of requests that it can't wait for; their clients are put off."""
 
 
 class Worker:
@@ -85,6 +87,7 @@ class Worker:
         lines = [line for line in self.log.read_text("utf-8", "replace").splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("{") and '"info"' not in line[:200]]
         errors = [line for line in errors if orjson.loads(line)["level"] in {"error", "critical"}]
+        errors = [line for line in errors if not any(told in line for told in _TOLD_TO_END)]
         strange = [line for line in lines if not line.startswith(("{", *_AWAY_AT_START))]
         return [f"process {self.number}: {line:.3000}" for line in (*errors[:3], *strange[-12:])]
 

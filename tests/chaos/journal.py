@@ -63,6 +63,11 @@ class Asked:
     def done(self) -> bool:
         return self.status is not None and self.status < 300
 
+    @property
+    def tries(self) -> int:
+        """How often it was sent, at most."""
+        return self.begun + self.lost + self.put_off
+
 
 class Journal:
     """The file of one client process. A line is written before anything else happens."""

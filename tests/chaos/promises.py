@@ -167,17 +167,19 @@ def one_key_gives_one_registration(heard: Heard, tables: Tables, programme: Prog
 
 
 def nobody_is_there_unasked(heard: Heard, tables: Tables, programme: Programme) -> Iterator[str]:
-    """S5: each row was asked for, once: by its key, or by a transfer."""
+    """S5: each row was asked for: once by each key, once by each transfer.
+
+    Without a key, what a client gave up waiting for may still be done, once the first has ended again.
+    """
     rows = Counter(row["name"] for row in tables.registrations.values())
     for name, count in rows.items():
-        asked = heard.names.get(name, [])
-        keys = {
-            each.request.key or each.request.id for each in asked if each.request.kind != "register otherwise"
-        }
+        asked = [each for each in heard.names.get(name, ()) if each.request.kind != "register otherwise"]
+        keys = len({each.request.key for each in asked if each.request.key is not None})
+        without = sum(each.tries for each in asked if each.request.key is None)
         ids = [each.answer["id"] for each in asked if each.done]
         moved = sum(heard.sent(id_, "transfer") for id_ in _related(heard, ids))
-        if count > len(keys) + moved:
-            yield f"{name} has {count} registrations, and asked {len(keys)} times ({moved} transfers)"
+        if count > keys + without + moved:
+            yield f"{name} has {count} registrations, by {keys} keys, {without} without, {moved} transfers"
 
 
 def actions_took_effect(heard: Heard, tables: Tables, programme: Programme) -> Iterator[str]:
@@ -299,7 +301,7 @@ def staff_actions_are_logged(heard: Heard, tables: Tables, programme: Programme)
             mine = [each for each in asked if each.request.kind == kind]
             done = sum(each.done for each in mine)
             # One that was asked again, for want of an answer, may have been done each time.
-            tries = sum(each.begun + each.lost + each.put_off for each in mine)
+            tries = sum(each.tries for each in mine)
             if not done <= logged.get(id_, Counter())[action] <= tries:
                 yield f"{id_}: {kind} was done {done} times, asked {tries}, logged {logged.get(id_)}"
         for each in asked:
