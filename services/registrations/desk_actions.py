@@ -1,6 +1,7 @@
 """What the team does out of the usual order: with a reason, once, and only to what it has seen."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -65,7 +66,22 @@ async def carry_out(request: Request, registration_id: UUID, sent: Form, command
         return done
 
 
-async def was_done(tx: AsyncSession, registration_id: UUID, action: str, reason: str, by: str) -> bool:
-    """Whether this is what the member did last: a form that is sent twice is done once."""
-    done = (await queries.staff_actions(tx, [registration_id])).get(registration_id, [])
-    return any((last.action, last.reason, last.by) == (action, reason, by) for last in done[-1:])
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing that a member of the team asked for, with the form as it was sent."""
+
+    registration_id: UUID
+    action: str
+    reason: str
+    by: str
+    sent: Form
+
+    async def was_done(self, tx: AsyncSession) -> bool:
+        """Whether it is the last thing that happened to the registration: sent twice, it is done once."""
+        now = await tx.get(Registration, self.registration_id)
+        if now is None or str(now.version - 1) != self.sent.get("version"):
+            return False
+        done = (await queries.staff_actions(tx, [now.id])).get(now.id, [])
+        return any(
+            (last.action, last.reason, last.by) == (self.action, self.reason, self.by) for last in done[-1:]
+        )

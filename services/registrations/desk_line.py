@@ -18,7 +18,7 @@ from libs.web.i18n import LazyString, _, language_of
 from libs.web.problems import Conflict
 from libs.web.templating import render
 from services.registrations import commands, page_queries, queries
-from services.registrations.desk_actions import carry_out, reason_of, was_done
+from services.registrations.desk_actions import Act, carry_out, reason_of
 from services.registrations.explaining import why
 from services.registrations.models import Registration
 from services.registrations.offers import LAST_DAY
@@ -120,7 +120,7 @@ async def move(request: Request, staff: Staff, registration_id: UUID) -> Respons
     try:
         done = await carry_out(request, registration_id, sent, command)
     except Conflict as problem:
-        return await _refused(request, registration_id, ("moved", reason, staff.id), problem)
+        return await _refused(request, Act(registration_id, "moved", reason, staff.id, sent), problem)
     return _back(done)
 
 
@@ -148,7 +148,7 @@ async def prioritise(request: Request, staff: Staff, registration_id: UUID) -> R
     try:
         done = await carry_out(request, registration_id, sent, command)
     except Conflict as problem:
-        return await _refused(request, registration_id, ("prioritised", reason, staff.id), problem)
+        return await _refused(request, Act(registration_id, "prioritised", reason, staff.id, sent), problem)
     return _back(done)
 
 
@@ -268,15 +268,13 @@ async def _waiting_context(
     }
 
 
-async def _refused(
-    request: Request, registration_id: UUID, done: tuple[str, str, str], problem: Conflict
-) -> Response:
+async def _refused(request: Request, act: Act, problem: Conflict) -> Response:
     """The line as it is now and why nothing was done; unless the same form was sent twice."""
     async with service_of(request).database.reading() as tx:
-        person = await tx.get(Registration, registration_id)
+        person = await tx.get(Registration, act.registration_id)
         if person is None:
             raise RegistrationUnknown
-        if await was_done(tx, registration_id, *done):
+        if await act.was_done(tx):
             return _back(person)
         return await line_page(request, tx, person.session_id, refused=problem)
 

@@ -20,7 +20,7 @@ from libs.web.problems import Conflict
 from libs.web.templating import render
 from services.registrations import commands, page_queries
 from services.registrations.access import manage_url
-from services.registrations.desk_actions import ACTIONS, carry_out, reason_of, was_done
+from services.registrations.desk_actions import ACTIONS, Act, carry_out, reason_of
 from services.registrations.desk_line import explained
 from services.registrations.models import Registration
 from services.registrations.problems import AlreadyOver, OfferOver
@@ -82,7 +82,7 @@ async def act(request: Request, staff: Staff, registration_id: UUID, action: Act
         # Answered or over in the meantime: the registration says what is so now.
         return _back(registration_id)
     except Conflict as problem:
-        return await _refused(request, registration_id, ("granted", reason, staff.id), problem)
+        return await _refused(request, Act(registration_id, "granted", reason, staff.id, sent), problem)
     # Who was asked next is what one wants to know after a call that nobody answered.
     return _line(done.session_id) if action == "sans-reponse" else _back(registration_id)
 
@@ -129,14 +129,12 @@ async def _simply_do(
     return await commands.revoke_links(tx, settings, id_)
 
 
-async def _refused(
-    request: Request, registration_id: UUID, done: tuple[str, str, str], problem: Conflict
-) -> Response:
+async def _refused(request: Request, act: Act, problem: Conflict) -> Response:
     """The registration as it is now, and why nothing was done; unless the same form was sent twice."""
     async with service_of(request).database.reading() as tx:
-        if await was_done(tx, registration_id, *done):
-            return _back(registration_id)
-        return await registration_page(request, tx, registration_id, problem)
+        if await act.was_done(tx):
+            return _back(act.registration_id)
+        return await registration_page(request, tx, act.registration_id, problem)
 
 
 async def registration_page(

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from libs.messaging.contracts import HeldSeats, SeatCounts, SessionState
+from libs.messaging.contracts import HeldSeats, SeatCounts, SessionAccess, SessionState
 from services.registrations.retention import erase_due
 from tests.registrations.conftest import Instance, ShiftClock, problem, session_state
 from tests.registrations.test_pages import text_of, value_of
@@ -176,11 +176,12 @@ async def test_places_are_counted_among_those_who_wait_for_the_same_kind_of_seat
     form = text_of(await see(desk, path_of(people[4], "rang")))
     assert "Avant Aline Tremblay 3" in form
     assert "Avant Aline Tremblay 1" not in form
+    signup = text_of(await see(desk, f"/inscription/{session.id}"))
+    assert "Vous pouvez attendre une place." in signup
+    assert "5 personnes" not in signup, "nobody waits behind both lines"
 
 
 async def know_the_room(desk: Instance, session: SessionState) -> None:
-    from libs.messaging.contracts import SessionAccess
-
     await desk.hear(SessionAccess(session_id=session.id, online_url="https://example.org/salle"))
 
 
@@ -459,6 +460,18 @@ async def test_a_malformed_request_is_refused(desk: Instance, action: str, body:
 
     assert (answer.status_code, problem(answer)) == (422, "malformed")
     assert await actions(desk) == []
+
+
+async def test_a_program_that_moves_somebody_before_themselves_changes_nothing(desk: Instance) -> None:
+    session, people = await waiting(desk, 2)
+    path = f"{API}/registrations/{people[1]['id']}/move"
+
+    oneself = await desk.client.post(path, json={"before": people[1]["id"], "reason": "Pour voir"})
+    stranger = await desk.client.post(path, json={"before": str(uuid4()), "reason": "Pour voir"})
+
+    assert oneself.status_code == 200
+    assert (stranger.status_code, problem(stranger)) == (409, "not-waiting")
+    assert numbers(await line_of(desk, session)) == [2, 3]
 
 
 async def test_a_nul_in_a_reason_is_a_space(desk: Instance) -> None:
