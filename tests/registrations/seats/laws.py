@@ -1,9 +1,10 @@
 """What may never be seen, whoever computed it: S1-S4 on two observations, without any model."""
 
 from collections import Counter
+from datetime import datetime
 
 from tests.registrations.seats.drivers import Observed, Standing
-from tests.registrations.seats.model import EVERYBODY, Pool
+from tests.registrations.seats.model import EVERYBODY, Model, Pool
 
 NEXT = {
     "waitlisted": {"waitlisted", "offered", "confirmed", "cancelled"},
@@ -14,6 +15,24 @@ NEXT = {
     "cancelled": {"cancelled"},
 }
 """The seat machine of ARCHITECTURE.md, and a grant: from the line straight to a seat."""
+
+
+def hold(
+    before: Observed, after: Observed, now: datetime, model: Model, *, touched: str | None, more_seats: bool
+) -> None:
+    """All of them. The model is only asked whether the session is live.
+
+    `touched`: whom staff have put elsewhere in the line. `more_seats`: a plan or a grant may bring some.
+    """
+    no_seat_is_given_twice(after)
+    everybody_who_may_use_a_pool_is_counted(after)
+    nobody_vanishes(before, after)
+    nobody_is_overtaken(before, after, touched)
+    a_newcomer_takes_no_seat_that_somebody_waits_for(before, after)
+    if model.live(now) and model.settled:
+        no_free_seat_is_kept_from_those_who_wait(after)
+    if not more_seats:
+        no_capacity_comes_from_nowhere(before, after)
 
 
 def no_seat_is_given_twice(seen: Observed) -> None:
@@ -72,7 +91,7 @@ def a_newcomer_takes_no_seat_that_somebody_waits_for(before: Observed, after: Ob
         one = after.people[name]
         assert one.status in ("confirmed", "waitlisted"), "nobody is offered what they have just asked for"
         if one.pool is not None:
-            waited = [other for other in before.line if (one.kind, one.pool) in _usable(before.people[other])]
+            waited = [other for other in after.line if (one.kind, one.pool) in _usable(after.people[other])]
             assert waited == [], f"{name} overtook {waited}"
         else:
             assert after.line[-1] == name, "who comes last stands last"

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from libs.messaging.contracts import HeldSeats, Release, SeatCounts, SessionState, WaitlistRule
 from tests.registrations.conftest import session_state
 from tests.registrations.seats import laws
-from tests.registrations.seats.drivers import Driver, Observed, Refusal, Seats, Standing
+from tests.registrations.seats.agreement import agrees
+from tests.registrations.seats.drivers import Driver, Observed, Refusal
 from tests.registrations.seats.model import LIVE, Model, No, Pool
 
 Ladder = list[tuple[float, Pool, int]]
@@ -290,6 +291,10 @@ class SeatMachine(RuleBasedStateMachine):
         self.now = self.after(jump)
         self.driver.clock(self.now)
         self.step(self.driver.time_is_up, lambda _: self.model.time_is_up(self.now))
+        self.noticed_elsewhere()
+
+    def noticed_elsewhere(self) -> None:
+        """Where there are other sessions, their time has passed too."""
 
     @precondition(lambda self: self.those("offered"))
     @rule()
@@ -339,61 +344,17 @@ class SeatMachine(RuleBasedStateMachine):
         """
         before, self.model.told = self.seen, []
         prepared = first is not None and first()
-        refused = _reason(drive, Refusal)
+        refused = reason(drive, Refusal)
         after = self.seen = self.driver.state()
-        expected = _reason(lambda: say(after), No)
+        expected = reason(lambda: say(after), No)
         assert refused == expected, f"refused: {refused}; by the rules: {expected}"
         if refused is not None and not prepared:
             assert after == before, "a refused command changes nothing"
-        self._obeys_the_laws(before, after, touched, more_seats)
-        self._agrees_with_the_model(after)
+        laws.hold(before, after, self.now, self.model, touched=touched, more_seats=more_seats)
+        agrees(self.model, after)
         told = self.driver.told()
         if told is not None:
             assert Counter(told) == Counter(self.model.told), "each cause is told once (rule S7)"
-
-    def _obeys_the_laws(
-        self, before: Observed, after: Observed, touched: str | None, more_seats: bool
-    ) -> None:
-        laws.no_seat_is_given_twice(after)
-        laws.everybody_who_may_use_a_pool_is_counted(after)
-        laws.nobody_vanishes(before, after)
-        laws.nobody_is_overtaken(before, after, touched)
-        laws.a_newcomer_takes_no_seat_that_somebody_waits_for(before, after)
-        if self.model.live(self.now) and self.model.settled:
-            laws.no_free_seat_is_kept_from_those_who_wait(after)
-        if not more_seats:
-            laws.no_capacity_comes_from_nowhere(before, after)
-
-    def _agrees_with_the_model(self, seen: Observed) -> None:
-        assert seen.line == [one.name for one in self.model.line]
-        numbers = [seen.people[name].number for name in self.model.people]
-        assert numbers == sorted(set(numbers)), "each request has its number, in the order of requests"
-        assert seen.people == {
-            one.name: Standing(
-                one.kind,
-                one.channel,
-                seen.people[one.name].number,
-                one.status,
-                one.pool,
-                one.priority,
-                one.granted,
-                one.until,
-            )
-            for one in self.model.people.values()
-        }
-        assert seen.pools == {
-            pool: Seats(
-                effective,
-                *(
-                    sum((one.kind, one.pool, one.status) == (*pool, status) for one in people)
-                    for status in ("confirmed", "offered")
-                ),
-                len(self.model.waiting_for(pool)),
-            )
-            for people in [list(self.model.people.values())]
-            for pool, effective in self.model.seats.items()
-            if effective
-        }
 
     # When, and whom it is about.
 
@@ -435,7 +396,8 @@ REPEATED = {("accept", "confirmed"), ("decline", "declined"), ("cancel", "cancel
 """What the API answers again when it was done before."""
 
 
-def _reason(act: Callable[[], None], refusals: type[Exception]) -> str | None:
+def reason(act: Callable[[], None], refusals: type[Exception]) -> str | None:
+    """Why it was refused; None if it wasn't."""
     try:
         act()
     except refusals as refusal:

@@ -5,6 +5,7 @@ and has no cleverness to be wrong about: seats are dealt out like cards, the lin
 are put somewhere, and each command says what must be true after it.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -171,6 +172,24 @@ class Model:
         numbers = [other.number for other in self.line if other.priority == priority and not other.moved]
         assert numbers == sorted(numbers), "within a class, first come, first served"
 
+    def transfer(self, name: str, there: "Model", new_name: str, now: datetime, *, may_wait: bool) -> "Model":
+        """Somebody leaves for another session; returns what becomes of that one. All of it, or nothing."""
+        one = self.people[name]
+        if one.status not in LIVE or not self.live(now):
+            raise No("already-over")
+        there = deepcopy(there)
+        if there.closed(now) is None and there.release_is_due(now):
+            there.settle(now)
+        told = list(there.told)
+        kind = one.kind if one.kind in there.kinds() else there.kinds()[0]
+        there.request(new_name, kind, one.channel, now)
+        if there.people[new_name].status == "waitlisted" and not may_wait:
+            raise No("session-full")
+        there.told = [*told, (new_name, "transferred")]
+        self._leave(one, "cancelled")
+        self.settle(now)
+        return there
+
     def replan(self, facts: SessionState, now: datetime) -> None:
         """`events` says something new of the session."""
         earlier = facts.starts_at_utc < self.facts.starts_at_utc
@@ -277,11 +296,12 @@ class Model:
         self._tell(one, status)
         return one
 
-    def _leave(self, one: Someone, status: str, cause: str) -> None:
+    def _leave(self, one: Someone, status: str, cause: str | None = None) -> None:
         if one in self.line:
             self.line.remove(one)
         one.status, one.pool, one.until, one.granted = status, None, None, False
-        self._tell(one, cause)
+        if cause is not None:
+            self._tell(one, cause)
 
     def _find(self, name: str, statuses: tuple[str, ...], otherwise: str) -> Someone:
         one = self.people[name]

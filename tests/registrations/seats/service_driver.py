@@ -35,7 +35,10 @@ POOLS = """
 select seat_kind, channel, effective, confirmed, offered, waiting from seat_pool
 where session_id = $1 and (effective > 0 or confirmed + offered > 0)
 """
-SAID = "select id, value from outbox where id > $1 and topic = 'registrations' order by id"
+SAID = """
+select id, value from outbox
+where id > $1 and topic = 'registrations' and partition_key = $2 order by id
+"""
 
 
 class ServiceDriver:
@@ -117,6 +120,21 @@ class ServiceDriver:
     def prioritise(self, name: str, priority: int) -> None:
         self._act(name, "priority", json=WHY | {"priority": priority})
 
+    def transfer(self, name: str, there: "ServiceDriver", new_name: str, *, may_wait: bool) -> None:
+        """To the other session, where the person is called `new_name`."""
+        answer = self._run(
+            self._instance.client.post(
+                f"{self._path(name)}/transfer",
+                headers=self._instance.staff,
+                json=WHY | {"session_id": str(there.session_id), "may_wait": may_wait},
+            )
+        )
+        if answer.status_code != 200:
+            raise Refusal(problem(answer))
+        found = answer.json()
+        there._answers[new_name] = found | {"manage_token": found["manage_url"].rpartition("/")[2]}
+        there._names[UUID(found["id"])] = new_name
+
     def state(self) -> Observed:
         people = self._run(self._connection.fetch(PEOPLE, self.session_id))
         pools = self._run(self._connection.fetch(POOLS, self.session_id))
@@ -129,7 +147,7 @@ class ServiceDriver:
     def told(self) -> list[tuple[str, str]]:
         """By the causes that the outbox brings for the first time."""
         found = []
-        for row in self._run(self._connection.fetch(SAID, self._outbox)):
+        for row in self._run(self._connection.fetch(SAID, self._outbox, str(self.session_id))):
             self._outbox = row["id"]
             state = orjson.loads(row["value"])
             for cause in state["causes"]:
@@ -147,11 +165,8 @@ class ServiceDriver:
         return [self._names[UUID(item["id"])] for item in answer.json()["items"]]
 
     def _register(self, name: str) -> httpx.Response:
-        headers = {"Idempotency-Key": name}
-        number = int(name.removeprefix("p"))
-        return self._run(
-            self._instance.register(self.session_id, number, headers=headers, **self._asked[name])
-        )
+        number, key = int(name.removeprefix("p")), {"Idempotency-Key": name}
+        return self._run(self._instance.register(self.session_id, number, headers=key, **self._asked[name]))
 
     def _act(self, name: str, deed: str, **options: Any) -> None:
         options.setdefault("headers", self._instance.staff)

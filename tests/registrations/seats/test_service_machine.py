@@ -7,13 +7,13 @@ import asyncpg
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from services.registrations.audit import audit
 from tests.registrations.conftest import Instance
-from tests.registrations.seats.drivers import Driver
-from tests.registrations.seats.machine import SeatMachine
 from tests.registrations.seats.service_driver import FROZEN, ServiceDriver
+from tests.registrations.seats.service_machine import ServiceMachine
 
 
-async def test_the_service_keeps_the_rules_in_every_order_of_events(
+async def test_the_service_keeps_the_rules_in_every_order_of_events_and_its_ledger_tells_them_all(
     instance: Instance, postgres_url: str
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -22,16 +22,21 @@ async def test_the_service_keeps_the_rules_in_every_order_of_events(
     connection = await asyncpg.connect(instance.database.url)
     await admin.execute(FROZEN)
 
-    class ServiceMachine(SeatMachine):
-        """A session of its own for each life, in one database."""
+    class Machine(ServiceMachine):
+        """Each life is two new sessions in one database."""
 
-        def driven(self) -> Driver:
+        @staticmethod
+        def new_driver() -> ServiceDriver:
             return ServiceDriver(loop, instance, connection, admin)
 
     # The machine is synchronous and drives from a thread; the service lives in this loop.
-    few = settings(max_examples=25, stateful_step_count=30, deadline=None)
+    few = settings(max_examples=25, stateful_step_count=25, deadline=None)
     try:
-        await asyncio.to_thread(run_state_machine_as_test, ServiceMachine, settings=few)
+        await asyncio.to_thread(run_state_machine_as_test, Machine, settings=few)
     finally:
         await connection.close()
         await admin.close()
+
+    report = await audit(instance.database.url)
+    assert report.differences == ()
+    assert report.sessions >= 2 * few.max_examples
