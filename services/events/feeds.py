@@ -60,7 +60,7 @@ async def calendar_feed(request: Request, reading: Reading) -> Response:
         [entry(session, settings, language) for session in sessions],
         name=say(_("Ateliers gratuits – %(name)s", name=settings.instance_name), language),
         description=say(
-            _("Les ateliers à venir. Par téléphone : %(phone)s.", phone=formats.phone(settings.phone)),
+            _("Les ateliers à venir. Par téléphone : %(phone)s.", phone=formats.phone(settings.phone)),
             language,
         ),
         source_url=source_url,
