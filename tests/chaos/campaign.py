@@ -62,9 +62,11 @@ class Campaign:
             schedule(self.seed, seconds), lambda what: tell(f"{time.monotonic() - begun:6.1f} s  {what}")
         )
         await asyncio.sleep(max(0, begun + seconds - time.monotonic()))
-        await self.instance.all_ready()
-        self.outcome.differences += await self._crowd.finish()
+        self._crowd.ask_to_end()
         self.outcome.seconds = time.monotonic() - begun
+        await self.instance.all_ready()
+        self.outcome.differences += await self._crowd.ended()
+        tell(f"everybody has an answer after {time.monotonic() - begun:.1f} s")
         await self._eventually(self._quiet)
         tell(f"quiet after {time.monotonic() - begun:.1f} s")
         asked, wrong = self._crowd.read()

@@ -1,4 +1,4 @@
-"""One process of the crowd, `python -m tests.chaos.clients FOLDER PROCESS LIFE`, until SIGTERM ends it.
+"""One process of the crowd, `python -m tests.chaos.clients FOLDER PROCESS LIFE`, until the end is called.
 
 It reads `programme.json` in the folder and writes `journal-PROCESS-LIFE.jsonl` there. After a kill the next
 life takes up what the earlier ones asked and heard.
@@ -6,7 +6,6 @@ life takes up what the earlier ones asked and heard.
 
 import asyncio
 import random
-import signal
 import sys
 import time
 from collections import deque
@@ -24,6 +23,8 @@ from tests.chaos.wire import Answer, Away, Lost, Wire
 
 API = "/api/registrations/v1"
 STAFF = "staff"
+THE_END = "the-end"
+"""The file in the folder that asks every client to begin nothing new."""
 OVER = frozenset({"expired", "declined", "cancelled", "attended", "absent", "excused"})
 MEANT_FOR = {"priority": "waitlisted", "move": "waitlisted", "grant": "waitlisted", "no-answer": "offered"}
 """Whom staff choose for an action, as far as they know."""
@@ -363,19 +364,25 @@ class Client:
 async def run(folder: Path, process: int, life: int) -> None:
     """The clients of this process, then whatever is still without an answer, until it has one."""
     desk = Desk(folder, process, life)
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, desk.stop.set)
     earlier, _wrong = read(folder / f"journal-{process}-{number}.jsonl" for number in range(life))
     for asked in earlier.values():
         desk.remember(asked)
     unanswered = [asked.request for asked in earlier.values() if asked.status is None]
     clients = [Client(desk, number) for number in range(desk.crowd.clients)]
     async with asyncio.TaskGroup() as group:
+        group.create_task(_hear_the_end(desk, folder / THE_END))
         for request in unanswered:
             group.create_task(_resume(desk, request))
         for client in clients:
             group.create_task(client.live())
     desk.wire.close()
+
+
+async def _hear_the_end(desk: Desk, called: Path) -> None:
+    """A file, not a signal: a process that has only just begun would die of one."""
+    while not called.exists():  # noqa: ASYNC110, ASYNC240 - another process calls it, and it is one look
+        await asyncio.sleep(0.1)
+    desk.stop.set()
 
 
 async def _resume(desk: Desk, request: Request) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import random
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import orjson
 
+from tests.chaos.clients import THE_END
 from tests.chaos.instance import ADMIN_TOKEN, ROOT, Instance
 from tests.chaos.journal import Asked, read
 from tests.chaos.programme import Programme
@@ -49,10 +49,12 @@ class Crowd:
         await _ended(process)
         self._processes[number] = self._launch(number)
 
-    async def finish(self) -> list[str]:
-        """Ask everybody to end once they have their answers; says who did not."""
-        for process in self._processes:
-            process.send_signal(signal.SIGTERM)
+    def ask_to_end(self) -> None:
+        """Nobody begins anything new; each goes on until everything has its answer."""
+        (self._folder / THE_END).touch()
+
+    async def ended(self) -> list[str]:
+        """Wait for everybody; says who broke."""
         for process in self._processes:
             await _ended(process)
         return [
