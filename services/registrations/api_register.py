@@ -17,8 +17,9 @@ from libs.settings import Settings
 from libs.web.app import service_of
 from libs.web.auth import bearer_of, staff_of
 from libs.web.i18n import _
-from libs.web.problems import Malformed, Unauthorized
-from libs.web.validation import FieldError, field_errors
+from libs.web.openapi import described
+from libs.web.problems import Malformed, Unauthorized, malformed
+from libs.web.validation import FieldError
 from services.registrations.inputs import RegistrationRequest
 from services.registrations.lane import lane_of
 from services.registrations.problems import SessionUnknown
@@ -41,6 +42,19 @@ class RegistrationCreated(BaseModel):
     manage_token: str
 
 
+@described(
+    answers={201: RegistrationCreated, 200: RegistrationCreated},
+    body=RegistrationRequest,
+    parameters=[
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "The same key and body again give the same answer (200), for 24 hours.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+        }
+    ],
+    tags=["registrations"],
+)
 async def register(request: Request) -> Response:
     """Register somebody. Channels other than `web` need a staff token."""
     lane = lane_of(request)
@@ -49,8 +63,7 @@ async def register(request: Request) -> Response:
     try:
         asked = RegistrationRequest.model_validate_json(await request.body())
     except ValidationError as error:
-        found = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
-        raise Malformed(errors=field_errors(found)) from None
+        raise malformed(error) from None
     if asked.channel != "web" and staff_of(request) is None:
         raise Unauthorized
     done = await lane.register(Ask(session_id, asked, uuid4(), _client_key(request)))
@@ -64,7 +77,7 @@ async def register(request: Request) -> Response:
 
 def register_router() -> APIRouter:
     router = APIRouter()
-    router.add_route(PATH, register, methods=["POST"], include_in_schema=False)
+    router.add_route(PATH, register, methods=["POST"])
     return router
 
 
