@@ -55,11 +55,24 @@ async def test_the_public_pages(
     await visit_all(visitor, [*PUBLIC, *await one_of_each(demo), *await own_pages(demo)])
 
 
-@pytest.mark.parametrize("width", [1100, 320])
-async def test_the_staff_pages(demo: RunningInstance, visit: Any, width: int) -> None:
+@pytest.mark.parametrize(("width", "hour"), [(1100, 10), (320, 13)])
+async def test_the_staff_pages(demo: RunningInstance, visit: Any, width: int, hour: int) -> None:
     visitor = await visit(width=width)
     await visitor.sign_in()
-    await visit_all(visitor, [*STAFF, *await linked(visitor, *STAFF)])
+    paths = await linked(visitor, await a_line(demo, hour), *STAFF)
+    assert {"rang", "priorite", "place-en-plus", "transfert"} <= {path.rpartition("/")[2] for path in paths}
+    await visit_all(visitor, [*STAFF, *paths])
+
+
+async def a_line(demo: RunningInstance, hour: int) -> str:
+    """The page of a new session's line in which somebody waits, with what staff can do about it."""
+    session = await demo.published(
+        capacity=1, starts_at=f"2027-03-02T{hour:02d}:30", ends_at=f"2027-03-02T{hour + 1:02d}:30"
+    )
+    for name in ("Rose Gagné", "Paul Roy"):
+        body = {"channel": "phone", "name": name, "contact": {"phone": "418 555-0177"}}
+        await demo.post(f"/api/registrations/v1/sessions/{session['id']}/registrations", body)
+    return f"/guichet/seances/{session['id']}/attente"
 
 
 _STAFF_PAGE = re.compile(r"/(coordination|guichet|boite-envoi)(?!.*\.(eml|html)$)")
