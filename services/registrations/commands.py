@@ -158,6 +158,7 @@ async def transfer(
     if registration.status not in LIVE or left.is_over:
         raise AlreadyOver
     opening.check_open(joined.facts, joined.now, "desk", has_link=joined.row.online_url is not None)
+    opening.check_details(joined.facts, registration.organisation, registration.role)
     await _release_what_is_due(joined)
     kinds = joined.book.terms.kinds
     kind = registration.seat_kind if registration.seat_kind in kinds else kinds[0]

@@ -5,7 +5,7 @@ from datetime import datetime
 from libs.messaging.contracts import SessionState
 from libs.web.problems import Malformed
 from services.registrations import pools
-from services.registrations.inputs import RegistrationRequest, professional_details
+from services.registrations.inputs import professional_details
 from services.registrations.problems import (
     NotOpenYet,
     NoWebRegistration,
@@ -45,8 +45,8 @@ def seat_kind(facts: SessionState, wanted: str | None) -> str:
     return wanted
 
 
-def check_details(facts: SessionState, request: RegistrationRequest) -> None:
+def check_details(facts: SessionState, organisation: str | None, role: str | None) -> None:
     """A session for professionals asks where the person works, and as what. Raises `Malformed`."""
-    missing = professional_details(request.organisation, request.role) if facts.stream == "pro" else []
+    missing = professional_details(organisation, role) if facts.stream == "pro" else []
     if missing:
         raise Malformed(errors=missing)

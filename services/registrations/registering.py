@@ -302,7 +302,7 @@ class _Batch:
         request, facts = ask.request, session.known.facts
         opening.check_open(facts, self.read.now, request.channel, has_link=session.known.has_link)
         kind = opening.seat_kind(facts, request.seat_kind)
-        opening.check_details(facts, request)
+        opening.check_details(facts, request.organisation, request.role)
         if not request.another_person and self._somebody_alike(ask):
             raise MaybeDuplicate
         command = seatbook.Request(uuid4(), kind, request.channel)
