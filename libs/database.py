@@ -98,6 +98,26 @@ class Database:
                 await connection.execute("set local lock_timeout = '5s'")
             yield connection
 
+    @asynccontextmanager
+    async def plain_connection(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """A connection of its own, hung up after the block: for who holds a lock as long as a connection.
+
+        Each statement is a transaction; they are planned as in `plain_transaction`, and wait for locks.
+        """
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            self.url,
+            timeout=_PATIENCE_SECONDS,
+            command_timeout=_PATIENCE_SECONDS,
+            server_settings={"application_name": self._application_name}
+            | _PLANNED_FOR_GROWTH
+            | {"lock_timeout": "0"},
+        )
+        try:
+            yield connection
+        finally:
+            # Not politely: a server that is away or slow would hold up the end.
+            connection.terminate()
+
     async def _plain_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._opening:
             if self._plain is None:

@@ -1,11 +1,40 @@
 """The bus that every service talks through; transports implement it, one contract suite proves them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import orjson
+
 from libs.messaging.topics import Topic
+
+
+class JsonHeaders(Mapping[str, str]):
+    """Headers as the JSON object that they are kept as, parsed when somebody asks for one.
+
+    Who only carries a message on passes `text` on as it is.
+    """
+
+    __slots__ = ("_parsed", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._parsed: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers())
+
+    def __len__(self) -> int:
+        return len(self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        if self._parsed is None:
+            self._parsed = orjson.loads(self.text)
+        return self._parsed
 
 
 @dataclass(frozen=True, slots=True)

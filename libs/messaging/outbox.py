@@ -4,20 +4,33 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeAlias
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.database import Database, is_unavailable
 from libs.messaging import envelope, topics
-from libs.messaging.bus import Bus, BusUnavailable, Message
+from libs.messaging.backoff import pause
+from libs.messaging.bus import Bus, BusUnavailable, JsonHeaders, Message
 from libs.messaging.contracts import Contract
 from libs.messaging.topics import Topic
 
 log = logging.getLogger(__name__)
 
-_BATCH = 500
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# The process that relays also serves requests. A full batch costs it about 13 ms of CPU, then it rests
+# twice as long: relaying takes at most a third of it, however long the outbox is. And it gains on a rush:
+# a worker that does nothing else registers 1,000 people in 160 ms at best, while the turn in which 1,000
+# are relayed takes 13 ms here, some 40 ms in the two databases, 25 ms of rest, and a few waits for the
+# event loop. So what stands behind them, like the public seats, waits for a turn or two, not for the rush.
+_BATCH = 1000
+_BATCH_BYTES = 2_000_000
+_REST_SECONDS = 0.025
+_GROWTH = 4
 _POLL_SECONDS = 0.25
 _RELAY_LOCK = 7_310_401  # any number that no other advisory lock of this database uses
 
@@ -25,6 +38,12 @@ _INSERT = sa.text(
     "insert into outbox (topic, key, partition_key, headers, value)"
     " values (:topic, :key, :partition_key, :headers, :value)"
 ).bindparams(sa.bindparam("headers", type_=JSONB))
+
+_TAKE_LOCK = "select pg_try_advisory_lock($1)"
+# `order by id`: of two changes of one thing the later has the higher id and commits later, so whoever sees
+# it sees both. Ids of other things commit in any order: hence the ids that were read are deleted, no range.
+_READ = "select id, topic, key, partition_key, headers, value from outbox order by id limit $1"
+_DELETE = "delete from outbox where id = any($1::text::bigint[])"
 
 
 async def current_epoch(session: AsyncSession) -> int:
@@ -101,68 +120,50 @@ class Relay:
         delay = _POLL_SECONDS
         while not stop.is_set():
             try:
-                async with self._database.engine.connect() as connection:
-                    connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
-                    if await self._take_lock(connection):
-                        delay = _POLL_SECONDS
-                        await self._relay_while_locked(connection, stop)
+                async with self._database.plain_connection() as connection:
+                    delay = _POLL_SECONDS
+                    # Whoever waits keeps its connection: opening one costs more than asking again.
+                    while not stop.is_set() and not await connection.fetchval(_TAKE_LOCK, _RELAY_LOCK):
+                        await pause(stop, _POLL_SECONDS)
+                    await self._relay_while_locked(connection, stop)
             except Exception as error:
                 if not (isinstance(error, BusUnavailable) or is_unavailable(error)):
                     raise
                 delay = min(delay * 2, 5.0)
                 log.warning("relay waits %.1f s: %s", delay, type(error).__name__)
-            await _pause(stop, delay)
+            await pause(stop, delay)
 
-    async def _take_lock(self, connection: AsyncConnection) -> bool:
-        got = await connection.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": _RELAY_LOCK})
-        return bool(got.scalar_one())
+    async def _relay_while_locked(self, connection: Connection, stop: asyncio.Event) -> None:
+        limit = _BATCH // _GROWTH
+        while not stop.is_set():
+            self._wake.clear()
+            rows = await connection.fetch(_READ, limit)
+            if rows:
+                await self._carry(connection, rows)
+                await pause(stop, _REST_SECONDS)
+            if len(rows) < limit:
+                await _wait_any(stop, self._wake, _POLL_SECONDS)
+            else:
+                limit = _next_limit(rows)
 
-    async def _relay_while_locked(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
-        try:
-            while not stop.is_set():
-                self._wake.clear()
-                if await self._relay_batch(connection) < _BATCH:
-                    await _wait_any(stop, self._wake, _POLL_SECONDS)
-        finally:
-            # The pool would hand the connection on, lock and all.
-            await connection.invalidate()
+    async def _carry(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
+        await self._bus.publish([_message(row) for row in rows])
+        # As text: encoding an array costs more.
+        await connection.execute(_DELETE, "{" + ",".join([str(row["id"]) for row in rows]) + "}")
 
-    async def _relay_batch(self, connection: AsyncConnection) -> int:
-        rows = (
-            await connection.execute(
-                sa.text(
-                    "select id, topic, key, partition_key, headers, value from outbox order by id limit :n"
-                ),
-                {"n": _BATCH},
-            )
-        ).all()
-        if rows:
-            await self._bus.publish([_message(row) for row in rows])
-            await connection.execute(
-                sa.text("delete from outbox where id = any(:ids)"), {"ids": [row.id for row in rows]}
-            )
-        return len(rows)
+
+def _next_limit(rows: Sequence[asyncpg.Record]) -> int:
+    """How many rows of the size of these make a batch; growing step by step, since the next may be bigger."""
+    size = sum(len(row["value"] or b"") for row in rows)
+    return max(1, min(_BATCH, _GROWTH * len(rows), _BATCH_BYTES * len(rows) // max(1, size)))
 
 
 _BY_NAME = {topic.name: topic for topic in topics.ALL}
 
 
-def _message(row: sa.Row[tuple[object, ...]]) -> Message:
-    return Message(
-        topic=_BY_NAME[row.topic],
-        key=row.key,
-        value=None if row.value is None else bytes(row.value),
-        partition_key=row.partition_key,
-        headers=row.headers,
-    )
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return
+def _message(row: asyncpg.Record) -> Message:
+    _, topic, key, partition_key, headers, value = row
+    return Message(_BY_NAME[topic], key, value, partition_key, JsonHeaders(headers))
 
 
 async def _wait_any(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:

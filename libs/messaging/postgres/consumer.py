@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import asyncpg
+import orjson
 
 from libs.messaging.backoff import backoff_seconds, pause
 from libs.messaging.bus import BusUnavailable, Handler, Message, Received
@@ -222,6 +222,6 @@ def _received(topic: Topic, record: asyncpg.Record) -> Received:
         key=record["key"],
         value=record["value"],
         partition_key=record["partition_key"],
-        headers=json.loads(record["headers"]),
+        headers=orjson.loads(record["headers"]),
     )
     return Received(message=message, partition=record["partition"], offset=record["position"])

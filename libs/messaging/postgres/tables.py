@@ -37,6 +37,7 @@ create policy own_groups on bus.place using (owner = current_user) with check (o
 
 # No index by key: compaction reads the whole table anyway, and appending is what must be fast.
 # Records come and go without a pattern, so vacuum goes by their number, not by a share of the table.
+# Up to 8 kB they are kept as they come: compressing them takes longer than all the rest of appending.
 _TOPIC = """
 create table if not exists {log} (
     partition integer not null,
@@ -48,6 +49,7 @@ create table if not exists {log} (
     appended_at timestamptz not null default clock_timestamp(),
     primary key (partition, position)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+alter table {log} set (toast_tuple_target = 8160);
 create table if not exists {head} (
     partition integer primary key,
     next bigint not null default 0

@@ -1,7 +1,6 @@
 """`PostgresBus`: the Bus on a PostgreSQL log, where positions are given in the order of commits."""
 
 import asyncio
-import json
 import os
 import socket
 import uuid
@@ -9,9 +8,12 @@ import zlib
 from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
+from itertools import accumulate
+
+import orjson
 
 from libs.messaging.backoff import backoff_seconds, pause
-from libs.messaging.bus import BusUnavailable, Handler, Message
+from libs.messaging.bus import BusUnavailable, Handler, JsonHeaders, Message
 from libs.messaging.postgres import membership, tables
 from libs.messaging.postgres.compaction import compact_topic
 from libs.messaging.postgres.consumer import Consumer, Pace
@@ -21,10 +23,16 @@ from libs.messaging.topics import Topic
 # The rows of `head` are locked until the records are visible, in one order, so that publishers queue up
 # instead of deadlocking. A plain sequence would let position 2 appear before position 1, and a reader
 # that has seen 2 would never see 1. The notification is one per batch: it takes a lock on the server.
+# Each column comes as one JSON array, and the values end to end, cut up here: the process that sends them
+# also serves requests, and encoding arrays costs it more than everything else together.
 _APPEND = """
-with batch as (
-    select * from unnest($1::integer[], $2::text[], $3::text[], $4::bytea[], $5::text[])
-        with ordinality as b(partition, key, partition_key, value, headers, n)
+with batch as materialized (
+    select partition::integer, key, partition_key, headers, start::integer, length::integer, n
+    from rows from (
+        json_array_elements_text($1::json), json_array_elements_text($2::json),
+        json_array_elements_text($3::json), json_array_elements_text($4::json),
+        json_array_elements_text($5::json), json_array_elements_text($6::json)
+    ) with ordinality as b(partition, key, partition_key, headers, start, length, n)
 ), wanted as (
     select partition, count(*) as records from batch group by partition
 ), locked as materialized (
@@ -36,10 +44,10 @@ with batch as (
 ), appended as (
     insert into {log} (partition, position, key, partition_key, value, headers)
     select b.partition, locked.next + row_number() over (partition by b.partition order by b.n) - 1,
-        b.key, b.partition_key, b.value, b.headers
+        b.key, b.partition_key, substring($7::bytea from b.start + 1 for b.length), b.headers
     from batch b join locked using (partition)
 )
-select pg_notify($6, '')
+select pg_notify($8, '')
 """
 _LAG = """
 select count(*) from {log} l left join bus.place p on p.owner = current_user and p.group_name = $1
@@ -68,19 +76,19 @@ class PostgresBus:
             pass
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        by_topic: defaultdict[Topic, list[Message]] = defaultdict(list)
+        by_topic: defaultdict[str, list[Message]] = defaultdict(list)
         for message in messages:
-            by_topic[message.topic].append(message)
+            by_topic[message.topic.name].append(message)
         if not by_topic:
             return
         async with self._line.use() as connection:
             if len(by_topic) == 1:
                 # A single statement is a transaction of its own: one round trip.
-                await append(connection, *next(iter(by_topic.items())))
+                await append(connection, messages[0].topic, messages)
                 return
             async with connection.transaction():
-                for topic in sorted(by_topic, key=lambda topic: topic.name):
-                    await append(connection, topic, by_topic[topic])
+                for _, of_topic in sorted(by_topic.items()):
+                    await append(connection, of_topic[0].topic, of_topic)
 
     async def consume(
         self, group: str, topics: Sequence[Topic], handler: Handler, stop: asyncio.Event
@@ -127,15 +135,28 @@ class PostgresBus:
 
 async def append(connection: Connection, topic: Topic, messages: Sequence[Message]) -> None:
     """Append to one topic; others see it, and append in turn, once the transaction has ended."""
+    values = [message.value for message in messages]
+    lengths = [None if value is None else len(value) for value in values]
     await connection.execute(
         tables.with_tables(_APPEND, topic),
-        [partition_of(message) for message in messages],
-        [message.key for message in messages],
-        [message.partition_key for message in messages],
-        [message.value for message in messages],
-        [json.dumps(dict(message.headers)) for message in messages],
+        _json([partition_of(message) for message in messages]),
+        _json([message.key for message in messages]),
+        _json([message.partition_key for message in messages]),
+        "[" + ",".join([_headers(message) for message in messages]) + "]",
+        _json(list(accumulate((length or 0 for length in lengths[:-1]), initial=0))),
+        _json(lengths),
+        b"".join([value for value in values if value is not None]),
         tables.channel(topic),
     )
+
+
+def _json(column: list[int] | list[str] | list[int | None]) -> str:
+    return orjson.dumps(column).decode()
+
+
+def _headers(message: Message) -> str:
+    headers = message.headers
+    return headers.text if isinstance(headers, JsonHeaders) else orjson.dumps(dict(headers)).decode()
 
 
 def partition_of(message: Message) -> int:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pytest
 
-from libs.messaging.bus import Bus, BusUnavailable, Handler, Message, Received
+from libs.messaging.bus import Bus, BusUnavailable, Handler, JsonHeaders, Message, Received
 from libs.messaging.topics import Topic
 from tests.waiting import eventually
 
@@ -228,6 +228,25 @@ class BusContract:
         await bus.publish([message(topic, "a", "alive"), message(topic, "a", None)])
         received = await everything(bus, "g", topic)
         assert [one.message.value for one in received] == [b"alive", None]
+
+    async def test_each_message_of_a_batch_keeps_its_own_value(self, bus: Bus, topic: Topic) -> None:
+        values = ["first", None, "", "été", None, None, "", "last"]
+        await bus.publish([message(topic, f"k{n}", value, "one") for n, value in enumerate(values)])
+        await bus.publish([message(topic, "k8", None, "one")])
+        received = await everything(bus, "g", topic)
+        sent = [None if value is None else value.encode() for value in values]
+        assert [one.message.value for one in received] == [*sent, None]
+
+    async def test_headers_carried_on_as_json_arrive_as_they_were(self, bus: Bus, topic: Topic) -> None:
+        headers = {"ce_subject": "Île « d’été »", "smile": "😀", "quote": '"\\', "comma": "],["}
+        carried = [
+            Message(topic, "a", b"1", "a", JsonHeaders(json.dumps(headers, indent=1))),
+            Message(topic, "a", b"2", "a", headers),
+            Message(topic, "a", b"3", "a", JsonHeaders("{}")),
+        ]
+        await bus.publish(carried)
+        received = await everything(bus, "g", topic)
+        assert [dict(one.message.headers) for one in received] == [headers, headers, {}]
 
     # Delivery
 

@@ -1,7 +1,8 @@
 """Outbox and inbox on a real database: nothing announced is lost, nothing takes effect twice."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +17,7 @@ from libs.messaging.bus import BusUnavailable, Message, Received
 from libs.messaging.contracts import Contract, SessionAccess
 from libs.messaging.envelope import Envelope, pack
 from libs.messaging.inbox import Inbox, NotYet, is_news, remember_erased
-from libs.messaging.outbox import Relay, announce
+from libs.messaging.outbox import Relay, announce, announce_all
 from libs.messaging.tables import messaging_tables
 from tests.waiting import eventually
 
@@ -147,13 +148,23 @@ class Recorder:
     """A bus that keeps what it is given; away while `away` is set."""
 
     def __init__(self) -> None:
-        self.keys: list[str] = []
+        self.messages: list[Message] = []
         self.away = False
+        self.answers_lost = 0
+        self.batches: list[int] = []
 
     async def publish(self, messages: Sequence[Message]) -> None:
         if self.away:
             raise BusUnavailable
-        self.keys += [message.key for message in messages]
+        self.messages += messages
+        self.batches.append(len(messages))
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise BusUnavailable
+
+    @property
+    def keys(self) -> list[str]:
+        return [message.key for message in self.messages]
 
 
 async def say(database: Database, key: str, *, fail: bool = False) -> None:
@@ -195,3 +206,101 @@ async def test_the_relay_carries_everything_in_order_through_an_outage(database:
 
     assert bus.keys == wanted
     assert await rows(database, "select 1 from outbox") == []
+
+
+@asynccontextmanager
+async def relaying(database: Database, bus: Recorder) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Relay(database, bus).run(stop))  # type: ignore[arg-type]
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def emptied(database: Database) -> None:
+    async def nothing_there() -> bool:
+        return not await rows(database, "select 1 from outbox limit 1")
+
+    await eventually(nothing_there)
+
+
+async def test_a_long_outbox_is_carried_in_order_batch_by_batch(database: Database) -> None:
+    bus, messages = Recorder(), [access(key=str(number)) for number in range(2_600)]
+    async with database.transaction() as tx:
+        await announce_all(tx, messages)
+
+    async with relaying(database, bus):
+        await emptied(database)
+
+    assert bus.messages == messages
+    assert len(bus.batches) > 2
+    assert max(bus.batches) <= 1_000
+
+
+async def test_big_messages_are_carried_a_few_at_a_time(database: Database) -> None:
+    bus, big = Recorder(), "https://a.example.org/" + "x" * 50_000
+    async with database.transaction() as tx:
+        await announce_all(tx, [access(big, key=str(number)) for number in range(300)])
+
+    async with relaying(database, bus):
+        await emptied(database)
+
+    assert bus.keys == [str(number) for number in range(300)]
+    assert max(bus.batches[1:]) < 50
+
+
+async def test_what_was_published_but_not_deleted_is_published_again(database: Database) -> None:
+    bus, wanted = Recorder(), [str(number) for number in range(3)]
+    bus.answers_lost = 1
+    async with database.transaction() as tx:
+        await announce_all(tx, [access(key=key) for key in wanted])
+
+    async with relaying(database, bus):
+        await emptied(database)
+
+    assert bus.keys == wanted * 2
+
+
+async def test_a_message_committed_late_is_not_deleted_with_those_around_it(database: Database) -> None:
+    bus = Recorder()
+    async with relaying(database, bus):
+        async with database.transaction() as slow:
+            await announce_all(slow, [access(key="late")])
+            await say(database, "first")
+            await eventually(lambda: bus.keys == ["first"])
+            await say(database, "second")
+            await eventually(lambda: bus.keys == ["first", "second"])
+        await emptied(database)
+
+    assert bus.keys == ["first", "second", "late"]
+
+
+async def test_a_tombstone_is_carried_as_one(database: Database) -> None:
+    bus, gone = Recorder(), Message(topics.SESSION_ACCESS, "gone", None, "gone", {"ce_subject": "gone"})
+    async with database.transaction() as tx:
+        await announce_all(tx, [gone])
+
+    async with relaying(database, bus):
+        await emptied(database)
+
+    assert bus.messages == [gone]
+
+
+async def test_another_relay_takes_over_when_the_first_loses_its_connection(database: Database) -> None:
+    bus = Recorder()
+    async with relaying(database, bus), relaying(database, bus):
+        await say(database, "before")
+        await eventually(lambda: bus.keys == ["before"])
+        async with database.transaction() as tx:
+            await tx.execute(
+                sa.text(
+                    "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted"
+                    " and database = (select oid from pg_database where datname = current_database())"
+                )
+            )
+        await say(database, "after")
+        await emptied(database)
+
+    assert list(dict.fromkeys(bus.keys)) == ["before", "after"]
