@@ -73,13 +73,18 @@ plans = st.fixed_dictionaries(
         "held_seats": held_seats,
         "releases": ladders,
         "waitlist": waitlists,
+        "opens": st.sampled_from((None, None, None, 0.5)),
     }
 )
 
 
-def planned(hours: float, releases: Ladder, **facts: Any) -> SessionState:
+def planned(hours: float, releases: Ladder, opens: float | None = None, **facts: Any) -> SessionState:
     return session_state(
-        timezone="UTC", **_times(BEGINNING, hours), releases=_ladder(BEGINNING, releases), **facts
+        timezone="UTC",
+        **_times(BEGINNING, hours),
+        releases=_ladder(BEGINNING, releases),
+        opens_at=None if opens is None else BEGINNING + timedelta(hours=opens),
+        **facts,
     )
 
 
@@ -148,9 +153,14 @@ class SeatMachine(RuleBasedStateMachine):
     # What happens.
 
     @precondition(lambda self: self.takes_requests() and len(self.model.people) < 30)
-    @rule(crowd=st.lists(newcomers, min_size=1, max_size=4))
-    def people_register(self, crowd: list[Newcomer]) -> None:
-        for kind, channel in crowd:
+    @rule(
+        crowd=st.lists(newcomers, min_size=1, max_size=4),
+        jump=st.sampled_from((0, "opening", "release")),
+    )
+    def people_register(self, crowd: list[Newcomer], jump: int | str = 0) -> None:
+        """At any time, or at the very instant from which on they may, or others' seats are released."""
+        self.time_passes(jump)
+        for kind, channel in crowd if self.takes_requests() else ():
             self.somebody_registers(self.next_name(), self.possible(kind), channel)
 
     def somebody_registers(self, name: str, kind: str, channel: str) -> None:
@@ -302,12 +312,14 @@ class SeatMachine(RuleBasedStateMachine):
         self.time_passes_and_is_noticed("end of an offer")
 
     @precondition(lambda self: self.after("release") > self.now)
-    @rule(noticed=st.booleans())
-    def held_seats_are_released(self, noticed: bool) -> None:
-        if noticed:
-            self.time_passes_and_is_noticed("release")
-        else:
+    @rule(first=st.sampled_from(("noticed", "preferred")))
+    def held_seats_are_released(self, first: str) -> None:
+        if first == "preferred" and self.model.line:
             self.time_passes("release")
+            self.staff_prefer(self.model.line[-1].name, 1)
+            self.time_passes_and_is_noticed(0)
+        else:
+            self.time_passes_and_is_noticed("release")
 
     @invariant()
     def the_model_is_sane(self) -> None:

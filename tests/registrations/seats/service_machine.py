@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from libs.messaging.contracts import SeatCounts, WaitlistRule
+from libs.messaging.contracts import HeldSeats, SeatCounts, WaitlistRule
 from tests.registrations.seats import laws
 from tests.registrations.seats.agreement import agrees
 from tests.registrations.seats.drivers import Refusal
@@ -23,14 +23,15 @@ class ServiceMachine(SeatMachine):
     def driven(self) -> ServiceDriver:
         return type(self).new_driver()
 
-    @initialize(limit=st.sampled_from((None, 1)))
-    def another_session_is_published(self, limit: int | None) -> None:
-        """It has two seats in the room, and begins in three weeks."""
+    @initialize(seats=st.sampled_from((1, 2)), limit=st.sampled_from((None, 1)))
+    def another_session_is_published(self, seats: int, limit: int | None) -> None:
+        """In three weeks; one of its few seats is kept for the telephone, for six hours."""
         facts = planned(
             500,
-            [],
+            [(6, ("on_site", "phone"), 1)],
             modality="on_site",
-            capacity=SeatCounts(on_site=2),
+            capacity=SeatCounts(on_site=seats),
+            held_seats=(HeldSeats(seat_kind="on_site", channel="phone", seats=1),),
             waitlist=WaitlistRule(limit=limit),
         )
         self.there, self.model_there = self.driven(), Model(facts)
@@ -41,8 +42,9 @@ class ServiceMachine(SeatMachine):
         self.there.told()
 
     @precondition(lambda self: self.those(*LIVE))
-    @rule(data=st.data(), may_wait=st.booleans())
-    def somebody_is_transferred(self, data: st.DataObject, may_wait: bool) -> None:
+    @rule(data=st.data(), may_wait=st.booleans(), jump=st.sampled_from((0, "start", 360)))
+    def somebody_is_transferred(self, data: st.DataObject, may_wait: bool, jump: int | str) -> None:
+        self.time_passes(jump)
         name = self.one_of(data, *LIVE)
         new_name = f"{name} there"
         self.model_there.told = []
