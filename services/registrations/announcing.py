@@ -4,25 +4,25 @@ Many sessions share a transaction, and many changes of one session an announceme
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
+from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from libs.database import Database, Plain
 from libs.messaging import topics
-from libs.messaging.contracts import Contract, ReachState, SeatsOfKind
-from libs.messaging.envelope import pack
+from libs.messaging.contracts import SeatsOfKind
+from libs.messaging.envelope import headers_of
 from libs.messaging.topics import Topic
 from libs.settings import Settings
-from services.registrations.queries import seats_state
 
 _AT_ONCE = 100
 """Sessions announced in one transaction: they stay locked meanwhile."""
 
-Payloads = Mapping[UUID, Contract]
-Read = Callable[[Plain, Sequence[UUID], datetime], Awaitable[Payloads]]
+Payloads = dict[UUID, dict[str, Any]]
+"""What is said of each session, in the form of the stream's contract: no model is built for each."""
+Read = Callable[[Plain, Sequence[UUID], str], Awaitable[Payloads]]
 
 
 async def announce_seats(database: Database, settings: Settings) -> None:
@@ -56,29 +56,34 @@ async def _announce_next(
         versions = {row["id"]: row["version"] for row in rows}
         moment = await connection.fetchrow(_MOMENT)
         assert moment is not None, "a select without a table has one row"
-        now = moment["now"].astimezone(UTC)
+        now = moment["now"].astimezone(UTC).isoformat()
         payloads = await read(connection, list(versions), now)
         await _write(connection, settings, topic, payloads, versions, moment["epoch"], now)
     database.announced()
     return max(versions) if len(versions) == _AT_ONCE else None
 
 
-async def _seats(connection: Plain, ids: Sequence[UUID], now: datetime) -> Payloads:
-    kinds: dict[UUID, dict[str, SeatsOfKind]] = {id_: {} for id_ in ids}
+async def _seats(connection: Plain, ids: Sequence[UUID], now: str) -> Payloads:
+    """A `SeatsState` of each session; a kind without seats or people is left out."""
+    said: Payloads = {
+        id_: dict.fromkeys(_COUNTS, 0) | {"session_id": id_, "by_kind": {}, "updated_at": now} for id_ in ids
+    }
     for row in await connection.fetch(_SEATS, ids):
-        kinds[row["session_id"]][row["seat_kind"]] = _of_kind(row)
-    return {id_: seats_state(id_, found, now) for id_, found in kinds.items()}
+        counts = {name: row[name] for name in _COUNTS}
+        if any(counts.values()):
+            state = said[row["session_id"]]
+            state["by_kind"][row["seat_kind"]] = counts
+            for name, count in counts.items():
+                state[name] += count
+    return said
 
 
-def _of_kind(row: asyncpg.Record) -> SeatsOfKind:
-    return SeatsOfKind(**{name: row[name] for name in SeatsOfKind.model_fields})
-
-
-async def _reach(connection: Plain, ids: Sequence[UUID], now: datetime) -> Payloads:
-    routes: dict[UUID, dict[str, int]] = {id_: {} for id_ in ids}
+async def _reach(connection: Plain, ids: Sequence[UUID], now: str) -> Payloads:
+    """A `ReachState` of each session."""
+    said: Payloads = {id_: {"session_id": id_, "by_route": {}, "updated_at": now} for id_ in ids}
     for row in await connection.fetch(_REACH, ids):
-        routes[row["session_id"]][row["route"]] = row["count"]
-    return {id_: ReachState(session_id=id_, by_route=found, updated_at=now) for id_, found in routes.items()}
+        said[row["session_id"]]["by_route"][row["route"]] = row["count"]
+    return said
 
 
 async def _write(
@@ -88,27 +93,20 @@ async def _write(
     payloads: Payloads,
     versions: Mapping[UUID, int],
     epoch: int,
-    now: datetime,
+    now: str,
 ) -> None:
-    messages = [
-        pack(
-            topic,
-            instance=settings.instance,
-            key=str(id_),
-            partition_key=str(id_),
-            epoch=epoch,
-            version=versions[id_],
-            time=now,
-            payload=payload,
+    rows = []
+    for id_, payload in payloads.items():
+        key = str(id_)
+        headers = headers_of(
+            topic, instance=settings.instance, key=key, epoch=epoch, version=versions[id_], time=now
         )
-        for id_, payload in payloads.items()
-    ]
-    rows = [
-        {"key": message.key, "headers": message.headers, "value": (message.value or b"").decode()}
-        for message in messages
-    ]
+        value = orjson.dumps(payload, default=str).decode()
+        rows.append({"key": key, "headers": headers, "value": value})
     await connection.execute(_WRITE, topic.name, orjson.dumps(rows).decode())
 
+
+_COUNTS = tuple(SeatsOfKind.model_fields)
 
 _CHANGED_SEATS = """
 with changed as (

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _COALESCE_SECONDS = 0.1
 _REST_PER_WORK = 3
-_REACH_SECONDS = 1.0
+_REACH_SECONDS = 3.0
 
 
 class Timers:
