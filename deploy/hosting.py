@@ -28,6 +28,13 @@ from services.events import reference
 
 Ready = Callable[[], Coroutine[Any, Any, None]]
 SERVICES = ("events", "registrations", "notifications")
+_CANNOT_SERVE = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    DBAPIError,
+)
 _ONE_AT_A_TIME = 7_038_141
 """The advisory lock on the server under which databases are created: processes may start together."""
 
@@ -39,7 +46,7 @@ async def prepare(server_url: str, settings: Settings) -> None:
     """
     try:
         await _prepare(server_url, settings)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+    except _CANNOT_SERVE as error:
         wrong_migration = isinstance(error, DBAPIError) and not is_unavailable(error)
         if wrong_migration or (settings.database_url is None and settings.bus_url is None):
             raise
