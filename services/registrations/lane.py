@@ -76,7 +76,7 @@ class Lane:
         """Carry out what has gathered until nothing is left."""
         try:
             while self._queue:
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_BATCH))]
+                batch = [self._queue.popleft() for _ in range(self._size())]
                 await self._carry_out([one for one in batch if not one.answer.done()])
         finally:
             self._working = None
@@ -84,6 +84,13 @@ class Lane:
             for waiting in self._queue:
                 _fail(waiting, Unavailable())
             self._queue.clear()
+
+    def _size(self) -> int:
+        """At most half of those who wait: while they are written, the others can be read and answered.
+
+        Taking everybody would make the process and PostgreSQL take turns, each idle half of the time.
+        """
+        return min(len(self._queue), max(1, self._unanswered // 2), LARGEST_BATCH)
 
     async def _carry_out(self, batch: Sequence[_Waiting], *, alone: bool = False) -> None:
         """See that everybody gets an answer; one that can't be written doesn't spoil the others."""

@@ -109,7 +109,7 @@ class Registration(Model, table=True):
     __tablename__ = "registration"
 
     id: UUID = Field(primary_key=True)
-    session_id: UUID = Field(foreign_key="session.id", index=True)
+    session_id: UUID = Field(foreign_key="session.id")
     status: str
     seat_kind: str
     pool_channel: str | None = None
@@ -191,7 +191,7 @@ class RegistrationCause(Model, table=True):
     version: int = Field(primary_key=True, sa_type=sa.BigInteger)
     cause: str = Field(primary_key=True)
     at: datetime = _instant(index=True)
-    body: dict[str, Any] = Field(sa_type=JSONB)
+    body: dict[str, Any] = Field(sa_type=sa.JSON)
 
 
 class AccommodationRequest(Model, table=True):
@@ -240,8 +240,8 @@ class LedgerEntry(Model, table=True):
     entry: int = Field(primary_key=True, sa_type=sa.BigInteger)
     at: datetime = _instant()
     command: str
-    inputs: dict[str, Any] = Field(sa_type=JSONB)
-    touched: list[dict[str, Any]] = Field(sa_type=JSONB)
+    inputs: dict[str, Any] = Field(sa_type=sa.JSON)
+    touched: list[dict[str, Any]] = Field(sa_type=sa.JSON)
 
 
 class IdempotencyKey(Model, table=True):

@@ -67,12 +67,12 @@ with people as (
 ), entries as (
     insert into seat_ledger (session_id, entry, at, command, inputs, touched)
     select session_id, entry, $1::timestamptz, command, inputs, touched
-    from json_to_recordset($4::json) as entry (session_id uuid, entry bigint, command text, inputs jsonb,
-        touched jsonb)
+    from json_to_recordset($4::json) as entry (session_id uuid, entry bigint, command text, inputs json,
+        touched json)
 ), causes as (
     insert into registration_cause (registration_id, epoch, version, cause, at, body)
     select registration_id, $2::int, 1, cause, $1::timestamptz, body
-    from json_to_recordset($5::json) as cause (registration_id uuid, cause text, body jsonb)
+    from json_to_recordset($5::json) as cause (registration_id uuid, cause text, body json)
 ), messages as (
     insert into outbox (topic, key, partition_key, headers, value)
     select topic, key, partition_key, headers, value

@@ -111,7 +111,7 @@ async def test_it_agrees_after_people_were_erased(instance: Instance, shift_cloc
             "cancel touched",
         ),
         (
-            "update seat_ledger set touched = jsonb_set(touched, '{0,status}', '\"confirmed\"')"
+            "update seat_ledger set touched = jsonb_set(touched::jsonb, '{0,status}', '\"confirmed\"')::json"
             " where command = 'request' and touched->0->>'status' = 'waitlisted'",
             "request touched",
         ),

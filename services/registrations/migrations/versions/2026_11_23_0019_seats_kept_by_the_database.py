@@ -4,7 +4,6 @@ import re
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
 revision = "202611230019"
 down_revision = "202611222108"
@@ -19,8 +18,8 @@ def upgrade() -> None:
         sa.Column("entry", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("command", sa.String(), nullable=False),
-        sa.Column("inputs", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("touched", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False),
+        sa.Column("touched", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "entry", name=op.f("pk_seat_ledger")),
     )
     op.create_table(
@@ -59,6 +58,10 @@ def _more_of_sessions() -> None:
     op.create_index(
         op.f("ix_session_reach_dirty"), "session", ["id"], postgresql_where=sa.text("reach_dirty")
     )
+    # Its number within the session finds a session's people as well.
+    op.drop_index(op.f("ix_registration_session_id"), table_name="registration")
+    # Written once and read as a whole: kept as the text that it comes as.
+    op.execute("alter table registration_cause alter column body type json")
     # Counters and messages are written all the time: no old copy of the facts, no compression of a message
     # that leaves within the second.
     op.execute("alter table session set (fillfactor = 50, toast_tuple_target = 128)")
@@ -310,6 +313,8 @@ def downgrade() -> None:
     ):  # fmt: skip
         op.execute(f"drop function {function}()")
     op.execute("alter table outbox reset (toast_tuple_target)")
+    op.execute("alter table registration_cause alter column body type jsonb")
+    op.create_index(op.f("ix_registration_session_id"), "registration", ["session_id"])
     op.execute("alter table session reset (fillfactor, toast_tuple_target)")
     op.drop_index(op.f("ix_session_reach_dirty"), table_name="session")
     for name in ("reach_dirty", "reach_version", "last_entry"):
