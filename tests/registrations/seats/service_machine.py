@@ -10,8 +10,9 @@ from libs.messaging.contracts import HeldSeats, SeatCounts, WaitlistRule
 from tests.registrations.seats import laws
 from tests.registrations.seats.agreement import agrees
 from tests.registrations.seats.drivers import Refusal
-from tests.registrations.seats.machine import SeatMachine, planned, reason
+from tests.registrations.seats.machine import SeatMachine, reason
 from tests.registrations.seats.model import LIVE, Model, No
+from tests.registrations.seats.plans import planned
 from tests.registrations.seats.service_driver import ServiceDriver
 
 
@@ -42,7 +43,7 @@ class ServiceMachine(SeatMachine):
         self.there.told()
 
     @precondition(lambda self: self.those(*LIVE))
-    @rule(data=st.data(), may_wait=st.booleans(), jump=st.sampled_from((0, "start", 360)))
+    @rule(data=st.data(), may_wait=st.booleans(), jump=st.sampled_from((0, 360, 0, "start")))
     def somebody_is_transferred(self, data: st.DataObject, may_wait: bool, jump: int | str) -> None:
         self.time_passes(jump)
         name = self.one_of(data, *LIVE)
