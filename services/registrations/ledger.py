@@ -144,12 +144,18 @@ def standing(person: Person) -> dict[str, Any]:
     if person.priority:
         found["priority"] = person.priority
     if person.place is not None:
-        found["place"] = format(person.place.normalize(), "f")
+        found["place"] = _digits(person.place)
     if person.granted:
         found["granted"] = True
     if person.offer_until is not None:
         found["until"] = person.offer_until.isoformat()
     return found
+
+
+def _digits(place: Decimal) -> str:
+    """All of them, and no zeros at the end: `normalize` would round to 28."""
+    text = format(place, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def person_of(found: Mapping[str, Any]) -> Person:
