@@ -17,8 +17,8 @@ from libs.messaging.envelope import headers_of
 from libs.messaging.topics import Topic
 from libs.settings import Settings
 
-_AT_ONCE = 100
-"""Sessions announced in one transaction: they stay locked meanwhile."""
+_AT_ONCE = 50
+"""Sessions announced in one transaction: few, because they stay locked meanwhile."""
 
 Payloads = dict[UUID, dict[str, Any]]
 """What is said of each session, in the form of the stream's contract: no model is built for each."""
@@ -54,11 +54,9 @@ async def _announce_next(
         if not rows:
             return None
         versions = {row["id"]: row["version"] for row in rows}
-        moment = await connection.fetchrow(_MOMENT)
-        assert moment is not None, "a select without a table has one row"
-        now = moment["now"].astimezone(UTC).isoformat()
+        now = rows[0]["now"].astimezone(UTC).isoformat()
         payloads = await read(connection, list(versions), now)
-        await _write(connection, settings, topic, payloads, versions, moment["epoch"], now)
+        await _write(connection, settings, topic, payloads, versions, rows[0]["epoch"], now)
     database.announced()
     return max(versions) if len(versions) == _AT_ONCE else None
 
@@ -114,7 +112,8 @@ with changed as (
     order by id limit $1 for no key update
 )
 update session set seats_dirty = false, seats_version = seats_version + 1 from changed
-where session.id = changed.id returning session.id, seats_version as version
+where session.id = changed.id returning session.id, seats_version as version,
+    (select epoch from epoch) as epoch, clock.decision_time() as now
 """
 _CHANGED_REACH = """
 with changed as (
@@ -122,9 +121,9 @@ with changed as (
     order by id limit $1 for no key update
 )
 update session set reach_dirty = false, reach_version = reach_version + 1 from changed
-where session.id = changed.id returning session.id, reach_version as version
+where session.id = changed.id returning session.id, reach_version as version,
+    (select epoch from epoch) as epoch, clock.decision_time() as now
 """
-_MOMENT = "select (select epoch from epoch) as epoch, clock.decision_time() as now"
 _SEATS = """
 select session_id, seat_kind, sum(effective)::int as capacity, sum(confirmed)::int as confirmed,
     sum(offered)::int as offered,

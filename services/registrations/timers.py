@@ -22,7 +22,7 @@ from services.registrations.seating import Seating
 log = logging.getLogger(__name__)
 
 _COALESCE_SECONDS = 0.1
-_REST_PER_WORK = 3
+_REST_PER_WORK = 5
 _REACH_SECONDS = 3.0
 
 
