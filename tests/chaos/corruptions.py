@@ -159,7 +159,8 @@ CORRUPTIONS = (
     Corruption(
         "histories_are_possible",
         "somebody comes back from the dead",
-        service='update registration_cause set body = body || \'{"status": "cancelled"}\' where version = 1',
+        service='update registration_cause set body = body::jsonb || \'{"status": "cancelled"}\''
+        " where version = 1",
     ),
     Corruption(
         "offers_that_are_over_are_recorded",
@@ -186,7 +187,7 @@ CORRUPTIONS = (
     Corruption(
         "places_were_said_right",
         "somebody was told another place",
-        service="update registration_cause set body = body || '{\"position\": 4000}'"
+        service="update registration_cause set body = body::jsonb || '{\"position\": 4000}'"
         " where version = 1 and body->>'status' = 'waitlisted'",
     ),
     Corruption(
@@ -282,7 +283,7 @@ CORRUPTIONS = (
         "the end of everybody's registration, in all due form",
         service="insert into registration_cause (registration_id, epoch, version, cause, at, body)"
         " select registration_id, epoch, 4000, 'cancelled_by_person', at,"
-        ' body || \'{"status": "cancelled", "version": 4000}\''
+        ' body::jsonb || \'{"status": "cancelled", "version": 4000}\''
         " from registration_cause where version = 1",
     ),
     Corruption(

@@ -185,7 +185,7 @@ async def _actions(service: Connection) -> Mapping[str, Counter[str]]:
 
 _LEDGER = """
 select distinct on (standing->>'ref') (standing->>'ref')::uuid as ref, standing::text as standing
-from seat_ledger, jsonb_array_elements(touched) as standing order by standing->>'ref', entry desc
+from seat_ledger, jsonb_array_elements(touched::jsonb) as standing order by standing->>'ref', entry desc
 """
 _VERSION = "(headers::json->>'ce_version')::bigint"
 _NEWEST = f"""
