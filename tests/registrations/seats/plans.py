@@ -18,15 +18,18 @@ Newcomer = tuple[str, str]
 BEGINNING = datetime(2027, 1, 10, 14, 0, tzinfo=UTC)
 
 kinds = st.sampled_from(("on_site", "on_site", "online"))
-newcomers = st.tuples(kinds, st.sampled_from(("web", "web", "phone", "desk")))
+newcomers = st.tuples(kinds, st.sampled_from(("web", "phone", "web", "phone", "desk")))
 hours_ahead = st.sampled_from((240, 60, 40, 30, 23, 6, 0.1))
-pools = st.sampled_from((("on_site", "phone"), ("on_site", "desk"), ("online", "phone")))
-held_seats = st.dictionaries(pools, st.sampled_from((1, 2, 3)), max_size=2).map(
+pools = st.sampled_from(
+    (("on_site", "phone"), ("on_site", "desk"), ("on_site", "phone"), ("online", "phone"))
+)
+held_seats = st.lists(st.tuples(pools, st.sampled_from((1, 2, 3))), min_size=1, max_size=3).map(
     lambda held: tuple(
-        HeldSeats(seat_kind=kind, channel=channel, seats=seats) for (kind, channel), seats in held.items()
+        HeldSeats(seat_kind=kind, channel=channel, seats=seats)
+        for (kind, channel), seats in dict(held).items()
     )
 )
-ladders = st.lists(st.tuples(hours_ahead, pools, st.sampled_from((1, 2))), max_size=3)
+ladders = st.lists(st.tuples(hours_ahead, pools, st.sampled_from((1, 2))), max_size=4)
 modalities = st.sampled_from(("on_site", "hybrid", "online"))
 capacities = st.builds(
     SeatCounts, on_site=st.sampled_from((2, 3, 1, 4, 0)), online=st.sampled_from((1, 2, 0))
@@ -47,7 +50,7 @@ plans = st.fixed_dictionaries(
         "hours": hours_ahead,
         "modality": modalities,
         "capacity": capacities,
-        "held_seats": held_seats,
+        "held_seats": st.just(()) | held_seats,
         "releases": ladders,
         "waitlist": waitlists,
         "opens": st.sampled_from((*(None,) * 7, 0.5)),

@@ -213,6 +213,13 @@ def test_nobody_is_called_once_the_session_has_begun() -> None:
     assert session.states("AB") == "xw"
 
 
+def test_nobody_is_called_for_a_session_that_was_held_already() -> None:
+    session = Session(1)
+    session.ask("A", "B")
+    session.replan(status="held")
+    assert session.do(Cancel(ref("A"))) == [("A", "cancelled")]
+
+
 # Offers.
 
 

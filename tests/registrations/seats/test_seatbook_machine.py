@@ -12,4 +12,4 @@ class SeatBookMachine(SeatMachine):
 
 
 TestTheBookOfSeats = SeatBookMachine.TestCase
-TestTheBookOfSeats.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestTheBookOfSeats.settings = settings(max_examples=400, stateful_step_count=40, deadline=None)
