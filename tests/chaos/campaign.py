@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from libs.messaging import topics
 from tests.chaos import invariants, promises
@@ -23,6 +24,9 @@ from tests.chaos.promises import Heard
 from tests.chaos.tables import Tables, snapshot
 
 STAFF_ACTIONS = ["cancel", "accept", *promises.STAFF_ACTIONS]
+_PATIENCE = 240.0
+"""Seconds after which what should come to an end counts as hanging."""
+_T = TypeVar("_T")
 _QUIET = """
 select (select count(*) from outbox)
     + (select count(*) from session where seats_dirty and facts is not null)
@@ -64,8 +68,9 @@ class Campaign:
         await asyncio.sleep(max(0, begun + seconds - time.monotonic()))
         self._crowd.ask_to_end()
         self.outcome.seconds = time.monotonic() - begun
-        await self.instance.all_ready()
-        self.outcome.differences += await self._crowd.ended()
+        await self._in_the_end(self.instance.all_ready(), "every process answers")
+        broken = await self._in_the_end(self._crowd.ended(), "every client has its answers")
+        self.outcome.differences += broken
         tell(f"everybody has an answer after {time.monotonic() - begun:.1f} s")
         await self._eventually(self._quiet)
         tell(f"quiet after {time.monotonic() - begun:.1f} s")
@@ -161,8 +166,21 @@ class Campaign:
         )
         return [] if done.returncode == 0 else [f"exit {done.returncode}: {done.stdout}{done.stderr}"[:3000]]
 
+    async def _in_the_end(self, wanted: Coroutine[None, None, _T], what: str) -> _T:
+        """`wanted`, or the end of the campaign with how everything stands: something hangs."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await wanted
+        except TimeoutError:
+            asked, _wrong = self._crowd.read()
+            left = [each.request.path for each in asked if each.status is None]
+            raise RuntimeError(
+                f"after {_PATIENCE:.0f} s it isn't true that {what};"
+                f" {len(left)} requests have no answer, {left[:3]} among them;\n{self.instance.state()}"
+            ) from None
+
     async def _eventually(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        give_up = time.monotonic() + 180
+        give_up = time.monotonic() + _PATIENCE
         while True:
             if await condition():
                 return

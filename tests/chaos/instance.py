@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import orjson
@@ -91,6 +92,11 @@ class Worker:
         strange = [line for line in lines if not line.startswith(("{", *_AWAY_AT_START))]
         return [f"process {self.number}: {line:.3000}" for line in (*errors[:3], *strange[-12:])]
 
+    def state(self) -> str:
+        alive = self._process is not None and self._process.poll() is None
+        said = self.log.read_text("utf-8", "replace")[-1500:]
+        return f"process {self.number}: alive {alive}, ready {self.is_ready}, started {self.starts}:\n{said}"
+
     def _launch(self) -> subprocess.Popen[bytes]:
         self._asked = None
         self.starts += 1
@@ -162,12 +168,24 @@ class Instance:
         await self._unless_broken(self.all_ready())
 
     async def all_ready(self) -> None:
-        for worker in self.workers:
-            await worker.ready()
+        """Wait until every process answers; raises when what starts them again has broken."""
+        ready: asyncio.Future[list[None]] = asyncio.gather(*(worker.ready() for worker in self.workers))
+        awaited: list[asyncio.Future[Any]] = [ready, *self._tasks]
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        await ready
+
+    def state(self) -> str:
+        """How everything stands, for whoever has to find out why something hangs."""
+        lines = [f"PostgreSQL {self.server.pid}: {(self.folder / 'postgres.log').read_text()[-1000:]}"]
+        lines += [f"what starts things again: {task}" for task in self._tasks if task.done()]
+        return "\n".join(lines + [worker.state() for worker in self.workers])
 
     async def stop_workers(self) -> None:
         self._stop.set()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         for worker in self.workers:
             worker.end()
