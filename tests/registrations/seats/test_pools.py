@@ -94,6 +94,16 @@ def test_a_shrinking_plan_takes_from_the_pool_with_the_latest_release() -> None:
     assert effective_seats(plan, {}, NOW) == {DESK: 2, PHONE: 1, ROOM: 0}
 
 
+def test_of_a_ladder_the_last_step_counts() -> None:
+    """The telephone's first step comes before the desk's, its last one after it."""
+    plan = Plan(
+        {"on_site": 3},
+        (held("phone", 2), held("desk", 2)),
+        (release("phone", 1, hours=12), release("desk", 2, hours=24), release("phone", 1, hours=48)),
+    )
+    assert effective_seats(plan, {}, NOW) == {DESK: 2, PHONE: 1, ROOM: 0}
+
+
 def test_a_lower_plan_takes_nobodys_seat() -> None:
     plan = Plan({"on_site": 1}, (held("phone", 1),))
     assert effective_seats(plan, {ROOM: 3, PHONE: 0}, NOW) == {ROOM: 3, PHONE: 0}
