@@ -99,6 +99,12 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def plain_statements(self) -> AsyncIterator["Plain"]:
+        """As `plain_transaction`, but each statement is a transaction of its own, committed when it ends."""
+        async with (await self._plain_pool()).acquire() as connection:
+            yield connection
+
+    @asynccontextmanager
     async def plain_connection(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         """A connection of its own, hung up after the block: for who holds a lock as long as a connection.
 

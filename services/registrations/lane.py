@@ -4,6 +4,7 @@ While one batch waits for the database the next one gathers: the busier it gets,
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,13 +18,22 @@ from libs.settings import Settings
 from libs.web.problems import Unavailable
 from services.registrations.known_sessions import KnownSessions
 from services.registrations.problems import TooManyAtOnce
-from services.registrations.registering import Ask, NotSettled, Outcome, Registered, register_all
+from services.registrations.registering import (
+    Ask,
+    NotSettled,
+    Outcome,
+    Overtaken,
+    Registered,
+    register_all,
+)
 
 BOUND = 2_000
 """Requests that may wait; the next one is told to come back, before any work is done for it."""
 LARGEST_BATCH = 200
 _TRIES = 4
 _PAUSE_SECONDS = 0.1
+_LOCKING_SECONDS = 1.0
+"""How long the lane locks first once it was overtaken: others are at work on the same sessions."""
 
 Settle = Callable[[UUID], Awaitable[None]]
 """Records what is due on a session, in a transaction of its own."""
@@ -48,6 +58,7 @@ class Lane:
         self._working: asyncio.Task[None] | None = None
         self._apart: set[asyncio.Task[None]] = set()
         self._unanswered = 0
+        self._locking_until = 0.0
 
     def check_room(self) -> None:
         """Raises `TooManyAtOnce` when as many wait for an answer as may."""
@@ -114,7 +125,9 @@ class Lane:
         """Again on a new connection when one is lost: a request that was committed is found by its id."""
         for attempt in range(_TRIES):
             try:
-                outcomes = await self._once([waiting.ask for waiting in batch], patient=alone)
+                outcomes = await self._once([waiting.ask for waiting in batch], alone=alone)
+            except Overtaken:
+                self._locking_until = time.monotonic() + _LOCKING_SECONDS
             except NotSettled as unsettled:
                 for session_id in unsettled.session_ids:
                     await self._settle(session_id)
@@ -133,9 +146,15 @@ class Lane:
                 return
         raise Unavailable
 
-    async def _once(self, asks: Sequence[Ask], *, patient: bool) -> list[Outcome]:
-        async with self._database.plain_transaction(patient=patient) as connection:
-            outcomes, written = await register_all(connection, self._settings, self._known, asks)
+    async def _once(self, asks: Sequence[Ask], *, alone: bool) -> list[Outcome]:
+        """Without a lock as long as nobody else decides about these sessions; then with it, for a while."""
+        settings, known = self._settings, self._known
+        if alone or time.monotonic() < self._locking_until:
+            async with self._database.plain_transaction(patient=alone) as connection:
+                outcomes, written = await register_all(connection, settings, known, asks, locked=True)
+        else:
+            async with self._database.plain_statements() as connection:
+                outcomes, written = await register_all(connection, settings, known, asks, locked=False)
         if written:
             self._database.announced()
         return outcomes

@@ -3,7 +3,7 @@
 The rules don't know that requests come together: each is decided on the book that the one before left.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -27,13 +27,11 @@ from services.registrations.problems import KeyReused, MaybeDuplicate, SessionFu
 from services.registrations.registering_sql import (
     ANSWERS,
     FACTS,
-    KNOWN_KEYS_AND_PEOPLE,
     LOCK,
     PLACE,
-    POOLS,
+    READ,
     REPEATED,
     WRITE,
-    WRITE_ANSWERS,
 )
 from services.registrations.seatbook import Person, Pool, SeatBook
 
@@ -92,18 +90,27 @@ class NotSettled(Exception):
         self.session_ids = tuple(session_ids)
 
 
+class Overtaken(Exception):
+    """Something happened to a session between reading and writing; nothing was written."""
+
+
 Outcome = Registered | Problem
 
 
 async def register_all(
-    connection: Plain, settings: Settings, known: KnownSessions, asks: Sequence[Ask]
+    connection: Plain, settings: Settings, known: KnownSessions, asks: Sequence[Ask], *, locked: bool
 ) -> tuple[list[Outcome], bool]:
-    """What each of `asks` comes to, in order, and whether anything was written. The caller commits.
+    """What each of `asks` comes to, in order, and whether anything was written.
 
-    Raises `NotSettled` before anything is written.
+    `locked`: in a transaction, with the sessions locked first. Otherwise each statement is one of its own,
+    and nothing is written if a session has changed since it was read: `Overtaken`. Raises `NotSettled`
+    before anything is written.
     """
-    sessions = await _lock(connection, known, {ask.session_id for ask in asks})
-    batch = _Batch(settings, sessions, await _read(connection, sessions, asks))
+    ids = {str(ask.session_id): ask.session_id for ask in asks}
+    if locked:
+        await connection.execute(LOCK, sorted(ids.values()))
+    sessions, read = await _read(connection, known, ids, asks)
+    batch = _Batch(settings, sessions, read)
     decided = [batch.outcome(ask) for ask in asks]
     outcomes = [await _as_it_stands(connection, outcome) for outcome in decided]
     if batch.admitted:
@@ -113,11 +120,12 @@ async def register_all(
 
 @dataclass(slots=True)
 class _Session:
-    """A locked session: its version, its book, and how far its ledger goes."""
+    """A session as it was read: its version, its book, and how far its ledger went and goes."""
 
     id: UUID
     known: Known
     book: SeatBook
+    was_entry: int
     last_entry: int
 
 
@@ -125,7 +133,7 @@ class _Session:
 class _Earlier:
     """What the database says of an ask: its key's first use, and whether somebody alike is registered."""
 
-    key: asyncpg.Record | None
+    key: Mapping[str, Any] | None
     alike: bool
 
 
@@ -163,55 +171,53 @@ class _Read:
 # Loading.
 
 
-async def _lock(connection: Plain, known: KnownSessions, ids: set[UUID]) -> dict[UUID, _Session]:
-    """The sessions that `events` has announced, locked in the order of their ids."""
-    rows = await connection.fetch(LOCK, sorted(ids))
-    newness = {row["id"]: tuple(row[1:5]) for row in rows}
-    missing = [id_ for id_ in newness if known.get(id_, newness[id_]) is None]
-    if missing:
-        for row in await connection.fetch(FACTS, missing):
-            facts = SessionState.model_validate_json(row["facts"])
-            known.learn(row["id"], newness[row["id"]], facts, row["online_url"])
-    sessions = {}
-    for row in rows:
-        found = known.get(row["id"], newness[row["id"]])
-        assert found is not None, "it was just learnt"
-        book = SeatBook(found.terms, {}, {}, row["last_seq"])
-        sessions[row["id"]] = _Session(row["id"], found, book, row["last_entry"])
-    return sessions
-
-
-async def _read(connection: Plain, sessions: dict[UUID, _Session], asks: Sequence[Ask]) -> _Read:
-    """Everything else that the decisions rest on: read after the lock, which may have been waited for."""
-    rows = await connection.fetch(POOLS, list(sessions))
-    (head,) = [row for row in rows if row["session_id"] is None]
-    rows = [row for row in rows if row["session_id"] is not None]
-    for row in rows:
-        pool = Pool(row["effective"], row["confirmed"], row["offered"], row["waiting"], row["granted"])
-        sessions[row["session_id"]].book.pools[PoolKey(row["seat_kind"], row["channel"])] = pool
-    unsettled = [row["session_id"] for row in rows if row["due"]]
-    unsettled += [id_ for id_, session in sessions.items() if session.last_entry == 0]
+async def _read(
+    connection: Plain, known: KnownSessions, ids: Mapping[str, UUID], asks: Sequence[Ask]
+) -> tuple[dict[UUID, _Session], _Read]:
+    """The sessions that `events` has announced, and everything else that the decisions rest on."""
+    found = orjson.loads(await connection.fetchval(READ, list(ids.values()), _looked_up(asks)))
+    rows = found["sessions"] or []
+    unsettled = [ids[row["id"]] for row in rows if row["due"] or not row["last_entry"]]
     if unsettled:
         raise NotSettled(unsettled)
-    earlier = {
-        row["number"]: _Earlier(row if row["registration_id"] is not None else None, row["alike"])
-        for row in await connection.fetch(KNOWN_KEYS_AND_PEOPLE, _looked_up(asks))
-    }
+    await _learn(connection, known, {ids[row["id"]]: tuple(row["newness"]) for row in rows})
+    sessions = {ids[row["id"]]: _session(known, ids[row["id"]], row) for row in rows}
+    earlier = {item["number"]: _Earlier(item["key"], item["alike"]) for item in found["earlier"] or []}
     perhaps = [id_ for ask in asks if ask.may_exist for id_ in (ask.id, _other_id(ask))]
     repeated = await connection.fetch(REPEATED, perhaps) if perhaps else []
-    first = [found.key["registration_id"] for found in earlier.values() if found.key is not None]
+    first = [UUID(item.key["registration_id"]) for item in earlier.values() if item.key is not None]
     answers = await connection.fetch(ANSWERS, first) if first else []
-    return _Read(
-        head["now"].astimezone(UTC),
-        head["epoch"],
+    now = datetime.fromisoformat(found["now"]).astimezone(UTC)
+    return sessions, _Read(
+        now,
+        found["epoch"],
         earlier,
         {row["id"]: row for row in repeated},
         {row["id"]: row for row in answers},
     )
 
 
+async def _learn(connection: Plain, known: KnownSessions, newness: Mapping[UUID, tuple[int, ...]]) -> None:
+    missing = [id_ for id_, version in newness.items() if known.get(id_, version) is None]
+    for row in await connection.fetch(FACTS, missing) if missing else ():
+        facts = SessionState.model_validate_json(row["facts"])
+        known.learn(row["id"], newness[row["id"]], facts, row["online_url"])
+
+
+def _session(known: KnownSessions, id_: UUID, row: Mapping[str, Any]) -> _Session:
+    version = known.get(id_, tuple(row["newness"]))
+    assert version is not None, "it was just learnt"
+    book = SeatBook(
+        version.terms,
+        {PoolKey(kind, channel): Pool(*counts) for kind, channel, *counts in row["pools"] or ()},
+        {},
+        row["last_seq"],
+    )
+    return _Session(id_, version, book, row["last_entry"], row["last_entry"])
+
+
 def _looked_up(asks: Sequence[Ask]) -> str:
-    """Who is asked about in `KNOWN_KEYS_AND_PEOPLE`, and with which key."""
+    """Who is asked about in `READ`, and with which key."""
     rows: list[dict[str, Any]] = []
     for number, ask in enumerate(asks):
         row: dict[str, Any] = {"number": number, "session_id": ask.session_id}
@@ -280,10 +286,10 @@ class _Batch:
                 raise MaybeDuplicate
         return None
 
-    def _by_kept_key(self, ask: Ask, key: asyncpg.Record) -> Registered:
-        if key["body_hash"] != ask.request.body_hash:
+    def _by_kept_key(self, ask: Ask, key: Mapping[str, Any]) -> Registered:
+        if key["body_hash"] != _bytea(ask.request.body_hash):
             raise KeyReused
-        row = self.read.answers[key["registration_id"]]
+        row = self.read.answers[UUID(key["registration_id"])]
         return Registered(
             id=row["id"],
             session_id=row["session_id"],
@@ -365,8 +371,7 @@ async def _write(connection: Plain, batch: _Batch) -> None:
     settings, read, admitted = batch.settings, batch.read, batch.admitted
     at = read.now.isoformat()
     causes = [_cause(one, read.epoch, at) for one in admitted]
-    changed = {one.session.id: one.session for one in admitted}
-    await connection.execute(
+    unchanged = await connection.fetchval(
         WRITE,
         read.now,
         read.epoch,
@@ -381,25 +386,35 @@ async def _write(connection: Plain, batch: _Batch) -> None:
         _json([_envelope(settings, one, read.epoch, at) for one in admitted]),
         [_state(settings, one, at, cause) for one, cause in zip(admitted, causes, strict=True)],
         _json([_key(one, one.ask.client_key) for one in admitted if one.ask.client_key is not None]),
-        _json(
-            [
-                {"id": id_, "last_seq": session.book.last_seq, "last_entry": session.last_entry}
-                for id_, session in changed.items()
-            ]
-        ),
+        _json([_come(session) for session in {one.session.id: one.session for one in admitted}.values()]),
+        _json([need for one in admitted for need in _needs(one)]),
+        _json([consent for one in admitted for consent in _consents(one)]),
     )
-    needs = [
-        {"registration_id": one.id, "need": need}
-        for one in admitted
-        for need in dict.fromkeys(one.ask.request.accommodations)
-    ]
-    consents = [
-        {"registration_id": one.id, "purpose": purpose, "wording": WORDING, "channel": one.person.channel}
-        for one in admitted
-        for purpose in dict.fromkeys(one.ask.request.consents)
-    ]
-    if needs or consents:
-        await connection.execute(WRITE_ANSWERS, read.now, _json(needs), _json(consents))
+    if not unchanged:
+        raise Overtaken
+
+
+def _come(session: _Session) -> dict[str, Any]:
+    """How far a session has come, and what it must still be for that."""
+    _epoch, version, _access_epoch, access_version = session.known.newness
+    return {
+        "id": session.id,
+        "last_seq": session.book.last_seq,
+        "last_entry": session.last_entry,
+        "was_entry": session.was_entry,
+        "was_version": version,
+        "was_access_version": access_version,
+    }
+
+
+def _needs(one: _Admitted) -> list[dict[str, Any]]:
+    needs = dict.fromkeys(one.ask.request.accommodations)
+    return [{"registration_id": one.id, "need": need} for need in needs]
+
+
+def _consents(one: _Admitted) -> list[dict[str, Any]]:
+    said = {"registration_id": one.id, "wording": WORDING, "channel": one.person.channel}
+    return [said | {"purpose": purpose} for purpose in dict.fromkeys(one.ask.request.consents)]
 
 
 def _json(rows: object) -> str:

@@ -1,38 +1,47 @@
 """The statements of the lane, in plain SQL: a handful for a batch, however many requests it holds."""
 
-LOCK = """
-select id, epoch, version, access_epoch, access_version, last_seq, last_entry
-from session where id = any($1::uuid[]) and facts is not null order by id for no key update
-"""
+LOCK = "select from session where id = any($1::uuid[]) order by id for no key update"
 FACTS = "select id, facts, online_url from session where id = any($1::uuid[])"
 
-# The first row is the moment: one clock, read after the lock. `due`: seats to release come first.
-POOLS = """
-with moment as materialized (select clock.decision_time() as now)
-select now, (select epoch from epoch), null as session_id, null as seat_kind, null as channel,
-    0 as effective, 0 as confirmed, 0 as offered, 0 as waiting, 0 as granted, false as due from moment
-union all
-select now, 0, session_id, seat_kind, channel, effective, confirmed, offered, waiting, granted,
-    coalesce(next_release_at <= now, false)
-from moment, session join seat_pool on session_id = id where id = any($1::uuid[])
-"""
-
-KNOWN_KEYS_AND_PEOPLE = """
-select number, body_hash, registration_id, status, position, coalesce(alike, false) as alike
-from json_to_recordset($1::json) as ask (number int, session_id uuid, name_key text, email text, mobile text,
-    phone text, postal text, scope text, key text)
-left join lateral (
-    select body_hash, registration_id, status, position from idempotency_key
-    where scope = ask.scope and key = ask.key
-) as earlier on true
-left join lateral (
-    select true as alike from registration
-    where session_id = ask.session_id and name_key = ask.name_key
-        and status in ('pending', 'waitlisted', 'offered', 'confirmed')
-        and (lower(email) = ask.email or mobile = ask.mobile or phone = ask.phone or postal = ask.postal)
-    limit 1
-) as other on true
-where registration_id is not null or alike
+# Everything that the decisions rest on, in one statement and so in one snapshot: the moment, the sessions
+# with their pools, and of the requests ($2) what their keys were used for and who is registered alike.
+READ = """
+select json_build_object(
+    'now', clock.decision_time(),
+    'epoch', (select epoch from epoch),
+    'sessions', (
+        select json_agg(json_build_object(
+            'id', id,
+            'newness', json_build_array(epoch, version, access_epoch, access_version),
+            'last_seq', last_seq,
+            'last_entry', last_entry,
+            'due', coalesce(next_release_at <= clock.decision_time(), false),
+            'pools', (
+                select json_agg(
+                    json_build_array(seat_kind, channel, effective, confirmed, offered, waiting, granted)
+                ) from seat_pool where session_id = session.id
+            )
+        )) from session where id = any($1::uuid[]) and facts is not null
+    ),
+    'earlier', (
+        select json_agg(json_build_object('number', number, 'alike', coalesce(alike, false), 'key', earlier))
+        from json_to_recordset($2::json) as ask (number int, session_id uuid, name_key text, email text,
+            mobile text, phone text, postal text, scope text, key text)
+        left join lateral (
+            select registration_id, body_hash, status, position from idempotency_key
+            where scope = ask.scope and key = ask.key
+        ) as earlier on true
+        left join lateral (
+            select true as alike from registration
+            where session_id = ask.session_id and name_key = ask.name_key
+                and status in ('pending', 'waitlisted', 'offered', 'confirmed')
+                and (lower(email) = ask.email or mobile = ask.mobile or phone = ask.phone
+                    or postal = ask.postal)
+            limit 1
+        ) as other on true
+        where earlier.registration_id is not null or alike
+    )
+)
 """
 REPEATED = """
 select id, session_id, content_hash, status, confirmation_number, generation
@@ -50,8 +59,21 @@ where other.session_id = person.session_id and other.status = 'waitlisted'
 """
 
 # Rows come as JSON, which costs the process that sends them a tenth of what arrays do; a message as it is.
+#
+# Nothing is written unless every session is as it was read ($9): any decision about its seats would have
+# raised `last_entry`, another version of its facts or of its room link their numbers. The sessions are
+# locked in the order of their ids; one that changed while we waited for it no longer matches.
 WRITE = """
-with people as (
+with come as materialized (
+    select * from json_to_recordset($9::json) as come (id uuid, last_seq bigint, last_entry bigint,
+        was_entry bigint, was_version bigint, was_access_version bigint)
+), held as materialized (
+    select session.id from session join come on session.id = come.id
+    where session.last_entry = was_entry and version = was_version and access_version = was_access_version
+    order by session.id for no key update of session
+), unchanged as materialized (
+    select (select count(*) from held) = (select count(*) from come) as all_of_them
+), people as (
     insert into registration (id, session_id, status, seat_kind, pool_channel, channel, name, name_key,
         language, email, mobile, phone, postal, organisation, role, target_groups, confirmation_number, seq,
         ledger_ref, uid, invited, content_hash, created_at, confirmed_at, party_size, generation, sequence,
@@ -64,15 +86,18 @@ with people as (
         pool_channel text, channel text, name text, name_key text, language text, email text, mobile text,
         phone text, postal text, organisation text, role text, target_groups jsonb,
         confirmation_number text, seq bigint, ledger_ref uuid, uid text, content_hash bytea)
+    where (select all_of_them from unchanged)
 ), entries as (
     insert into seat_ledger (session_id, entry, at, command, inputs, touched)
     select session_id, entry, $1::timestamptz, command, inputs, touched
     from json_to_recordset($4::json) as entry (session_id uuid, entry bigint, command text, inputs json,
         touched json)
+    where (select all_of_them from unchanged)
 ), causes as (
     insert into registration_cause (registration_id, epoch, version, cause, at, body)
     select registration_id, $2::int, 1, cause, $1::timestamptz, body
     from json_to_recordset($5::json) as cause (registration_id uuid, cause text, body json)
+    where (select all_of_them from unchanged)
 ), messages as (
     insert into outbox (topic, key, partition_key, headers, value)
     select topic, key, partition_key, headers, value
@@ -80,24 +105,26 @@ with people as (
         json_to_recordset($6::json) as (topic text, key text, partition_key text, headers jsonb),
         unnest($7::bytea[])
     ) as message (topic, key, partition_key, headers, value)
+    where (select all_of_them from unchanged)
 ), keys as (
     insert into idempotency_key (scope, key, body_hash, registration_id, status, position, created_at)
     select scope, key, body_hash, registration_id, status, position, $1::timestamptz
     from json_to_recordset($8::json) as key (scope text, key text, body_hash bytea, registration_id uuid,
         status text, position int)
-)
-update session set last_seq = come.last_seq, last_entry = come.last_entry, seats_dirty = true,
-    reach_dirty = true
-from json_to_recordset($9::json) as come (id uuid, last_seq bigint, last_entry bigint)
-where session.id = come.id
-"""
-# What few people say.
-WRITE_ANSWERS = """
-with needs as (
+    where (select all_of_them from unchanged)
+), needs as (
     insert into accommodation_request (registration_id, need)
-    select registration_id, need from json_to_recordset($2::json) as said (registration_id uuid, need text)
+    select registration_id, need from json_to_recordset($10::json) as said (registration_id uuid, need text)
+    where (select all_of_them from unchanged)
+), consents as (
+    insert into consent (registration_id, purpose, wording, channel, given_at)
+    select registration_id, purpose, wording, channel, $1::timestamptz
+    from json_to_recordset($11::json) as said (registration_id uuid, purpose text, wording text, channel text)
+    where (select all_of_them from unchanged)
+), sessions as (
+    update session set last_seq = come.last_seq, last_entry = come.last_entry, seats_dirty = true,
+        reach_dirty = true
+    from come where session.id = come.id and (select all_of_them from unchanged)
 )
-insert into consent (registration_id, purpose, wording, channel, given_at)
-select registration_id, purpose, wording, channel, $1::timestamptz
-from json_to_recordset($3::json) as said (registration_id uuid, purpose text, wording text, channel text)
+select all_of_them from unchanged
 """

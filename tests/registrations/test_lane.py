@@ -11,9 +11,10 @@ import asyncpg
 import httpx
 import pytest
 
+from libs.database import Database
 from libs.messaging.contracts import HeldSeats, RegistrationState, Release, SeatCounts, SessionAccess
 from services.registrations.audit import audit
-from services.registrations.commands import release_seats
+from services.registrations.commands import cancel, release_seats
 from services.registrations.inputs import RegistrationRequest
 from services.registrations.known_sessions import KnownSessions
 from services.registrations.lane import Lane
@@ -208,7 +209,7 @@ async def test_a_commit_whose_outcome_was_unknown_is_found_again(instance: Insta
 
     async def once() -> Any:
         async with instance.database.plain_transaction() as connection:
-            return (await register_all(connection, instance.settings, known, [ask]))[0][0]
+            return (await register_all(connection, instance.settings, known, [ask], locked=True))[0][0]
 
     first = await once()
     ask.may_exist = ask.tried = True
@@ -217,6 +218,58 @@ async def test_a_commit_whose_outcome_was_unknown_is_found_again(instance: Insta
     assert again == first
     assert again.created
     assert len(await rows(instance, "select from registration")) == 1
+
+
+async def test_what_happens_between_reading_and_writing_is_not_overwritten(instance: Instance) -> None:
+    """The lane reads without a lock; whoever decides meanwhile makes it read again, with the lock."""
+    session = session_state(capacity=SeatCounts(on_site=2))
+    await instance.hear(session)
+    first = (await instance.register(session.id, 1)).json()
+    async with instance.database.transaction() as tx:
+        # Not committed yet: the lane reads one free seat, then waits for this session at its writing.
+        await cancel(tx, instance.settings, UUID(first["id"]), "staff")
+        newcomers = [asyncio.create_task(instance.register(session.id, number)) for number in (2, 3, 4)]
+
+        async def at_the_lock() -> bool:
+            return bool(
+                await rows(
+                    instance,
+                    "select from pg_stat_activity where datname = current_database()"
+                    " and wait_event_type = 'Lock'",
+                )
+            )
+
+        await eventually(at_the_lock)
+    answers = await asyncio.gather(*newcomers)
+
+    assert [answer.json()["status"] for answer in answers] == ["confirmed", "confirmed", "waitlisted"]
+    await agree(instance)
+
+
+async def test_two_processes_decide_as_one(instance: Instance) -> None:
+    """Another lane, with connections of its own, works on the same sessions."""
+    sessions = [session_state(capacity=SeatCounts(on_site=10)) for _ in range(3)]
+    await instance.hear(*sessions)
+    other = Database(instance.database.url)
+
+    async def settle(_session_id: UUID) -> None:
+        raise AssertionError("nothing is due")
+
+    lanes = [instance.app.state.lane, Lane(other, instance.settings, settle)]
+    asks = [
+        Ask(sessions[number % 3].id, RegistrationRequest.model_validate(person(number)), uuid4())
+        for number in range(150)
+    ]
+    try:
+        done = await asyncio.gather(*(lanes[number % 2].register(ask) for number, ask in enumerate(asks)))
+    finally:
+        await other.close()
+
+    assert sum(answer.status == "confirmed" for answer in done) == 30
+    for session in sessions:
+        positions = [answer.position for answer in done if answer.session_id == session.id]
+        assert sorted(position for position in positions if position) == list(range(1, 41))
+    await agree(instance)
 
 
 async def test_a_release_that_is_due_comes_before_a_newcomer(
