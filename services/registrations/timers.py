@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -160,9 +161,11 @@ async def _repeat(stop: asyncio.Event, seconds: float, work: Callable[[], Awaita
 
 
 async def _once(work: Callable[[], Awaitable[None]]) -> None:
-    """One round; a database that is away means another round later."""
+    """One round; a database that is away, or a session that is locked for long, means another round later."""
     try:
         await work()
+    except asyncpg.LockNotAvailableError:
+        log.info("a session is busy: next round")
     except Exception as error:
         if not is_unavailable(error):
             raise
