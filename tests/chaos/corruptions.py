@@ -262,10 +262,11 @@ CORRUPTIONS = (
     ),
     Corruption(
         "nobody_is_there_unasked",
-        "a registration was made twice",
+        # More often than anybody can have asked, whose row it may be.
+        "a registration was made again and again",
         service="insert into registration select (jsonb_populate_record(r, jsonb_build_object("
-        "'id', gen_random_uuid(), 'seq', 4000000, 'confirmation_number', 'ZZZZ'))).*"
-        " from registration r limit 1",
+        "'id', gen_random_uuid(), 'seq', 4000000 + n, 'confirmation_number', 'ZZZZ' || n))).*"
+        " from registration r, generate_series(1, 50) n where r.id = (select id from registration limit 1)",
     ),
     Corruption(
         "actions_took_effect",
