@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,9 +12,12 @@ import httpx
 import pytest
 
 from libs.database import Database
+from libs.messaging import topics
 from libs.messaging.contracts import HeldSeats, RegistrationState, Release, SeatCounts, SessionAccess
+from libs.messaging.envelope import pack, unpack
 from services.registrations.audit import audit
 from services.registrations.commands import cancel, release_seats
+from services.registrations.consumer import apply_access
 from services.registrations.inputs import RegistrationRequest
 from services.registrations.known_sessions import KnownSessions
 from services.registrations.lane import Lane
@@ -110,13 +113,19 @@ async def test_the_same_key_in_one_batch_registers_once(instance: Instance) -> N
 
 
 async def test_the_same_person_twice_in_one_batch_is_asked_about(instance: Instance) -> None:
-    session = session_state()
+    """Others around them make the batches large: six in a row can't all be in batches of their own."""
+    session = session_state(capacity=SeatCounts(on_site=100))
     await instance.hear(session)
+    others = [instance.register(session.id, number) for number in range(10, 50)]
 
-    answers = await all_at_once(*(instance.register(session.id, 1) for _ in range(3)))
+    answers = await all_at_once(
+        *others[:20], *(instance.register(session.id, 1) for _ in range(6)), *others[20:]
+    )
 
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
-    assert {problem(answer) for answer in answers if answer.status_code == 409} == {"maybe-duplicate"}
+    same = answers[20:26]
+    assert sorted(answer.status_code for answer in same) == [201, 409, 409, 409, 409, 409]
+    assert {problem(answer) for answer in same if answer.status_code == 409} == {"maybe-duplicate"}
+    assert len(await rows(instance, "select from registration")) == 41
 
 
 async def test_one_that_cannot_be_written_does_not_spoil_the_others(instance: Instance) -> None:
@@ -244,6 +253,45 @@ async def test_what_happens_between_reading_and_writing_is_not_overwritten(insta
 
     assert [answer.json()["status"] for answer in answers] == ["confirmed", "confirmed", "waitlisted"]
     await agree(instance)
+
+
+async def test_a_room_link_that_changes_meanwhile_is_the_one_that_is_told(instance: Instance) -> None:
+    """A new link is no decision about seats, and yet nobody may be sent the old one."""
+    session = session_state(modality="online", capacity=SeatCounts(online=5))
+    old, new = (
+        SessionAccess(session_id=session.id, online_url=f"https://exemple.org/{name}")
+        for name in ("ancienne", "nouvelle")
+    )
+    await instance.hear(session, old)
+    await instance.register(session.id, 1)
+    message = pack(
+        topics.SESSION_ACCESS,
+        instance="test",
+        key=str(session.id),
+        partition_key=str(session.id),
+        epoch=1,
+        version=2,
+        time=datetime.now(UTC),
+        payload=new,
+    )
+    async with instance.database.transaction() as tx:
+        await apply_access(tx, instance.settings, unpack(message)[0], new)
+        newcomer = asyncio.create_task(instance.register(session.id, 2))
+
+        async def at_the_lock() -> bool:
+            return bool(
+                await rows(
+                    instance,
+                    "select from pg_stat_activity where datname = current_database()"
+                    " and wait_event_type = 'Lock'",
+                )
+            )
+
+        await eventually(at_the_lock)
+    id_ = (await newcomer).json()["id"]
+
+    (said,) = [state for state in await instance.announced() if state["id"] == id_]
+    assert said["causes"][0]["session"]["online_url"] == "https://exemple.org/nouvelle"
 
 
 async def test_two_processes_decide_as_one(instance: Instance) -> None:
