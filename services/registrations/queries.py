@@ -15,7 +15,7 @@ from services.registrations.alternatives import Candidate, nearest
 from services.registrations.explaining import Rank, ranks
 from services.registrations.models import Registration, SessionCopy, StaffAction
 from services.registrations.pools import PoolKey
-from services.registrations.seatbook import LIVE, Person
+from services.registrations.seatbook import Person
 from services.registrations.seating import person_of, place_in_line, ref_of
 
 _SEATS = sa.text(
@@ -65,22 +65,6 @@ def seats_state(session_id: UUID, kinds: dict[str, SeatsOfKind], at: datetime) -
     """The public message about a session's seats; a kind without seats or people is left out."""
     shown = {kind: seats for kind, seats in kinds.items() if any(seats.model_dump().values())}
     return SeatsState(session_id=session_id, by_kind=shown, updated_at=at, **total(kinds).model_dump())
-
-
-async def reach(tx: AsyncSession, session_id: UUID) -> dict[str, int]:
-    """How many people of a session would be told of a change, by the route they gave first."""
-    route = sa.case(
-        (col(Registration.email).is_not(None), "email"),
-        (col(Registration.mobile).is_not(None), "mobile"),
-        (col(Registration.phone).is_not(None), "phone"),
-        else_="postal",
-    ).label("route")
-    rows = await tx.execute(
-        sa.select(route, sa.func.count())
-        .where(col(Registration.session_id) == session_id, col(Registration.status).in_(LIVE))
-        .group_by(route)
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 async def alternatives(
