@@ -130,12 +130,16 @@ class RunningInstance:
         return session
 
     async def taking_registrations(self, session_id: str, *, taken: int = 0) -> None:
-        """Wait until the session takes registrations and the public sees that `taken` seats are."""
+        """Wait until the session takes registrations, the public sees that `taken` seats are, and the
+        coordinator that as many people would be told of a change."""
 
         async def seen() -> bool:
             seats = await self.client.get(f"/api/registrations/v1/sessions/{session_id}/seats")
-            public = (await self.public(session_id))["seats"]
-            return seats.status_code == 200 and public["confirmed"] >= taken
+            staff = await self.client.get(f"/api/events/v1/sessions/{session_id}", headers=self.staff)
+            told = sum((staff.json()["reach"] or {}).values())
+            return (
+                seats.status_code == 200 and staff.json()["seats"]["confirmed"] >= taken and told >= taken
+            )
 
         await eventually(seen)
 
