@@ -27,7 +27,7 @@ from libs.web.loops import Loops
 from services.events import reference
 
 Ready = Callable[[], Coroutine[Any, Any, None]]
-SERVICES = ("events", "registrations", "notifications")
+SERVICES = ("events", "registrations", "notifications", "national")
 _CANNOT_SERVE = (
     OSError,
     asyncpg.PostgresError,

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, NaiveDatetime
 
 from libs.messaging import topics
+from libs.messaging.federated import FEDERATED_PAYLOADS, Federated, FederatedTally
 from libs.messaging.topics import Topic
 
 
@@ -102,6 +103,7 @@ class SessionState(SessionTimes):
     on_shrink: Literal["keep", "ask_volunteers"] = "keep"
     change_reason: str | None = None
     cancel_reason: str | None = None
+    cancelled_at: AwareDatetime | None = None
     updated_at: AwareDatetime
 
 
@@ -237,3 +239,14 @@ PAYLOADS: dict[Topic, type[Contract]] = {
     topics.REACH: ReachState,
     topics.REGISTRATIONS: RegistrationState,
 }
+"""The streams that carry a `Contract` inside an instance."""
+
+Payload = Contract | Federated
+
+BY_STREAM: dict[str, type[Payload]] = {
+    **{topic.logical: payload for topic, payload in PAYLOADS.items()},
+    # Counts are made for the national view: inside the instance they already say what may leave it.
+    topics.TALLIES.logical: FederatedTally,
+    **FEDERATED_PAYLOADS,
+}
+"""Every stream's payload, by the stream's logical name."""

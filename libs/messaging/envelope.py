@@ -8,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from libs.messaging.bus import Message
-from libs.messaging.contracts import PAYLOADS, Contract
+from libs.messaging.contracts import BY_STREAM, Payload
 from libs.messaging.topics import Topic
 
 SPEC_VERSION = "1.0"
@@ -47,7 +47,7 @@ def pack(
     epoch: int,
     version: int,
     time: datetime,
-    payload: Contract | None,
+    payload: Payload | None,
 ) -> Message:
     """A message that says the whole current state of `key`; without a payload, that it is gone."""
     headers = headers_of(
@@ -69,21 +69,21 @@ def headers_of(
     """The attributes of a message about `key`; `time` is an RFC 3339 instant in UTC."""
     headers = {
         "ce_specversion": SPEC_VERSION,
-        "ce_id": f"{topic.name}:{key}:{epoch}:{version}",
+        "ce_id": f"{topic.logical}:{key}:{epoch}:{version}",
         "ce_source": f"/tournee/{instance}/{topic.writer}",
-        "ce_type": f"tournee.{topic.name}.{'erased' if erased else 'state'}",
+        "ce_type": f"tournee.{topic.logical}.{'erased' if erased else 'state'}",
         "ce_subject": key,
         "ce_time": time,
         "ce_epoch": str(epoch),
         "ce_version": str(version),
     }
     if not erased:
-        headers["ce_dataschema"] = f"/schemas/{topic.name}.json"
+        headers["ce_dataschema"] = f"/schemas/{topic.logical}.json"
         headers["content-type"] = "application/json"
     return headers
 
 
-def unpack(message: Message) -> tuple[Envelope, Contract | None]:
+def unpack(message: Message) -> tuple[Envelope, Payload | None]:
     """The envelope and payload of a message (None for a tombstone), or `NotUnderstood`."""
     envelope = _envelope(message.headers)
     if envelope.subject != message.key:
@@ -91,7 +91,7 @@ def unpack(message: Message) -> tuple[Envelope, Contract | None]:
     if message.value is None:
         return envelope, None
     try:
-        return envelope, PAYLOADS[message.topic].model_validate_json(message.value)
+        return envelope, BY_STREAM[message.topic.logical].model_validate_json(message.value)
     except ValidationError as error:
         places = {".".join(str(part) for part in item["loc"]) + " " + item["type"] for item in error.errors()}
         raise NotUnderstood("payload: " + ", ".join(sorted(places))[:500]) from None

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.database import Database, is_unavailable
 from libs.messaging import topics
 from libs.messaging.bus import Message, Received
-from libs.messaging.contracts import Contract
+from libs.messaging.contracts import Payload
 from libs.messaging.envelope import Envelope, NotUnderstood, unpack
 from libs.messaging.topics import Topic
 
 log = logging.getLogger(__name__)
 
-Apply = Callable[[AsyncSession, Envelope, Contract | None], Awaitable[None]]
+Apply = Callable[[AsyncSession, Envelope, Payload | None], Awaitable[None]]
 """The effect of one message in the transaction given; the payload is None when the thing is gone."""
 
 

@@ -15,7 +15,7 @@ from libs.database import Database, is_unavailable
 from libs.messaging import envelope, topics
 from libs.messaging.backoff import pause
 from libs.messaging.bus import Bus, BusUnavailable, JsonHeaders, Message
-from libs.messaging.contracts import Contract
+from libs.messaging.contracts import Payload
 from libs.messaging.topics import Topic
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ async def announce(
     epoch: int,
     version: int,
     time: datetime,
-    payload: Contract | None,
+    payload: Payload | None,
 ) -> None:
     """Say the new state of `key` with the commit of this transaction.
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from libs.messaging.contracts import PAYLOADS
+from libs.messaging.contracts import BY_STREAM
 
 FOLDER = Path(__file__).parent / "schemas"
 
@@ -13,14 +13,14 @@ Schema = dict[str, Any]
 
 
 def current() -> dict[str, Schema]:
-    """The schema of each topic's payload as the code has it now, by the topic's name."""
+    """The schema of each stream's payload as the code has it now, by the stream's logical name."""
     return {
-        topic.name: {
+        stream: {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "$id": f"/schemas/{topic.name}.json",
+            "$id": f"/schemas/{stream}.json",
             **payload.model_json_schema(),
         }
-        for topic, payload in PAYLOADS.items()
+        for stream, payload in BY_STREAM.items()
     }
 
 

@@ -1,7 +1,12 @@
 """Every stream there is, who writes it, and how it is kept: declared here and nowhere else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+
+FEDERATED = ("sessions", "seats", "tallies", "heartbeat")
+"""The streams that may leave a region, in the words of their payloads."""
+_FEDERATED = "federated."
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +22,51 @@ class Topic:
     tombstone_retention: timedelta = timedelta(days=5)
     """A tombstone stays this long; with the lag, an erased person is gone within 7 days."""
 
+    @property
+    def logical(self) -> str:
+        """What the stream says, wherever it lies: `federated.seats` for `estrie.federated.seats`.
 
-SESSIONS = Topic("sessions", writer="events", readers=("registrations",))
+        Envelopes, schemas and signatures name it so, and stay true when a stream is copied.
+        """
+        instance, dot, stream = self.name.partition("." + _FEDERATED)
+        return _FEDERATED + stream if instance and dot else self.name
+
+    @property
+    def instance(self) -> str | None:
+        """The instance that a federated stream belongs to; None for a stream inside an instance."""
+        instance, dot, _stream = self.name.partition("." + _FEDERATED)
+        return instance if instance and dot else None
+
+
+SESSIONS = Topic("sessions", writer="events", readers=("registrations", "exporter"))
 SESSION_ACCESS = Topic("session_access", writer="events", readers=("registrations",))
-SEATS = Topic("seats", writer="registrations", readers=("events",))
+SEATS = Topic("seats", writer="registrations", readers=("events", "exporter"))
 REGISTRATIONS = Topic("registrations", writer="registrations", readers=("notifications",))
-
 REACH = Topic("reach", writer="registrations", readers=("events",))
+TALLIES = Topic("tallies", writer="registrations", readers=("exporter",), partitions=1)
 
-ALL: tuple[Topic, ...] = (SESSIONS, SESSION_ACCESS, SEATS, REACH, REGISTRATIONS)
+ALL: tuple[Topic, ...] = (SESSIONS, SESSION_ACCESS, SEATS, REACH, REGISTRATIONS, TALLIES)
+"""The streams inside an instance."""
+
+
+def federated(instance: str) -> Mapping[str, Topic]:
+    """The streams that `instance` says to the national view, by their name in `FEDERATED`.
+
+    Each instance has topics of its own, so that a broker can refuse one that writes in another's name,
+    and so that compaction, which goes by key, never lets one instance's message replace another's.
+    """
+    return {
+        stream: Topic(
+            f"{instance}.{_FEDERATED}{stream}",
+            writer="exporter",
+            readers=("bridge", "national"),
+            partitions=1,
+        )
+        for stream in FEDERATED
+    }
+
+
+def federated_named(name: str) -> Topic | None:
+    """The federated stream with this name on a bus, or None for the name of anything else."""
+    instance, dot, stream = name.partition("." + _FEDERATED)
+    return federated(instance).get(stream) if instance and dot else None

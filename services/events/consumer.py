@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.messaging.contracts import Contract, ReachState, SeatsState
+from libs.messaging.contracts import Payload, ReachState, SeatsState
 from libs.messaging.envelope import Envelope
 from libs.messaging.inbox import Apply
 from libs.messaging.topics import REACH, SEATS, Topic
@@ -13,7 +13,7 @@ from services.events.models import Model, SessionReach, SessionSeats
 _COUNTS = ("capacity", "confirmed", "offered", "held", "available", "waitlisted")
 
 
-async def keep_seats(db: AsyncSession, envelope: Envelope, payload: Contract | None) -> None:
+async def keep_seats(db: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
     """The newest count of a session's seats wins, in whatever order they come."""
     if payload is None:
         await _forget(db, SessionSeats, envelope)
@@ -31,7 +31,7 @@ async def keep_seats(db: AsyncSession, envelope: Envelope, payload: Contract | N
     )
 
 
-async def keep_reach(db: AsyncSession, envelope: Envelope, payload: Contract | None) -> None:
+async def keep_reach(db: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
     """The newest count of the people who would be told of a change wins."""
     if payload is None:
         await _forget(db, SessionReach, envelope)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from libs.clock import decision_time
-from libs.messaging.contracts import Contract, RegistrationState
+from libs.messaging.contracts import Payload, RegistrationState
 from libs.messaging.envelope import Envelope
 from libs.messaging.inbox import Apply, is_news, remember_erased
 from libs.messaging.topics import REGISTRATIONS
@@ -24,7 +24,7 @@ from services.notifications.suppressions import is_suppressed
 def registrations_handler(settings: Settings) -> Apply:
     """The effect of one `registrations` message: the copy, and the notices that its causes call for."""
 
-    async def apply(session: AsyncSession, envelope: Envelope, payload: Contract | None) -> None:
+    async def apply(session: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
         if payload is None:
             await remember_erased(session, REGISTRATIONS, envelope)
             await _erase(session, UUID(envelope.subject))

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.database import Database
 from libs.messaging import topics
-from libs.messaging.contracts import Contract, SessionAccess, SessionState
+from libs.messaging.contracts import Payload, SessionAccess, SessionState
 from libs.messaging.envelope import Envelope
 from libs.messaging.inbox import Inbox
 from libs.settings import Settings
@@ -24,13 +24,13 @@ from services.registrations.telling import session_facts
 def inbox(database: Database, settings: Settings) -> Inbox:
     """The inbox of this service."""
 
-    async def session(tx: AsyncSession, envelope: Envelope, payload: Contract | None) -> None:
+    async def session(tx: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
         # A session that people could register for is cancelled, never erased: a tombstone says nothing.
         if payload is not None:
             assert isinstance(payload, SessionState)
             await apply_session(tx, settings, envelope, payload)
 
-    async def access(tx: AsyncSession, envelope: Envelope, payload: Contract | None) -> None:
+    async def access(tx: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
         if payload is not None:
             assert isinstance(payload, SessionAccess)
             await apply_access(tx, settings, envelope, payload)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.database import Database, service_metadata
 from libs.messaging import topics
 from libs.messaging.bus import BusUnavailable, Message, Received
-from libs.messaging.contracts import Contract, SessionAccess
+from libs.messaging.contracts import Payload, SessionAccess
 from libs.messaging.envelope import Envelope, pack
 from libs.messaging.inbox import Inbox, NotYet, is_news, remember_erased
 from libs.messaging.outbox import Relay, announce, announce_all
@@ -50,7 +50,7 @@ def received(*messages: Message) -> list[Received]:
     return [Received(message, 0, number) for number, message in enumerate(messages)]
 
 
-async def write_effect(tx: AsyncSession, envelope: Envelope, payload: Contract | None) -> None:
+async def write_effect(tx: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
     assert isinstance(payload, SessionAccess)
     if payload.online_url == "https://bad.example.org":
         raise ValueError(payload.online_url)
@@ -110,7 +110,7 @@ async def test_a_bad_message_is_parked_and_its_neighbours_take_effect(
 async def test_parked_messages_can_be_replayed_once_the_cause_is_mended(database: Database) -> None:
     await inbox_of(database).handle(received(access("https://bad.example.org")))
 
-    async def mended(tx: AsyncSession, envelope: Envelope, payload: Contract | None) -> None:
+    async def mended(tx: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
         await tx.execute(sa.text("insert into effect values (1, 'mended')"))
 
     still_broken = await inbox_of(database).replay_parked()

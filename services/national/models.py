@@ -1,0 +1,284 @@
+"""The tables of `national`: who may speak for which region, what they said, and the figures once reported.
+
+The read model (`session`, `tally`, `profile`, `pulse`) is kept once per *generation*: a rebuild fills a new
+one from the streams while the old one serves. Everything else is primary data: a rebuild leaves it alone.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from libs.database import service_metadata
+
+metadata = service_metadata()
+
+
+class Model(SQLModel, registry=sa.orm.registry(metadata=metadata)):
+    """The base of this service's tables: a registry of its own, so that no other service's are in reach."""
+
+
+def _instant(**options: Any) -> Any:
+    return Field(sa_type=sa.DateTime(timezone=True), **options)
+
+
+def _identity() -> Any:
+    return Field(default=None, sa_column=sa.Column(sa.BigInteger, sa.Identity(always=True), primary_key=True))
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} in ({listed})", name=column)
+
+
+# The registry: primary data.
+
+
+class Instance(Model, table=True):
+    """A regional network's instance. `epoch`: the newest that national staff have confirmed."""
+
+    __tablename__ = "instance"
+
+    slug: str = Field(primary_key=True)
+    name: str
+    status: str = "active"
+    epoch: int = 1
+    registered_at: datetime = _instant()
+
+    __table_args__ = (_one_of("status", ("active", "suspended", "retired")),)
+
+
+class InstanceKey(Model, table=True):
+    """An Ed25519 public key of an instance, 32 bytes, and when what it signs is believed.
+
+    Two keys may overlap while one replaces the other. A revoked key is believed for nothing any more.
+    """
+
+    __tablename__ = "instance_key"
+
+    instance: str = Field(primary_key=True, foreign_key="instance.slug")
+    key_id: str = Field(primary_key=True)
+    public_key: bytes = Field(sa_type=sa.LargeBinary)
+    valid_from: datetime = _instant()
+    valid_until: datetime | None = _instant(default=None)
+    revoked_at: datetime | None = _instant(default=None)
+
+    __table_args__ = (sa.CheckConstraint("length(public_key) = 32", name="ed25519"),)
+
+
+class InstanceRegion(Model, table=True):
+    """A region that an instance may speak for, from a day on (until the day before `valid_until`)."""
+
+    __tablename__ = "instance_region"
+
+    instance: str = Field(primary_key=True, foreign_key="instance.slug")
+    region: str = Field(primary_key=True)
+    valid_from: date = Field(primary_key=True)
+    valid_until: date | None = None
+
+
+class SessionOwner(Model, table=True):
+    """The instance that first said that a session exists: nobody else may speak of it, ever after."""
+
+    __tablename__ = "session_owner"
+
+    session_id: UUID = Field(primary_key=True)
+    instance: str = Field(foreign_key="instance.slug", index=True)
+
+
+class Quarantined(Model, table=True):
+    """A message that was not believed, as it came, with the reason; it has touched no figure."""
+
+    __tablename__ = "quarantined"
+
+    id: int | None = _identity()
+    topic: str
+    instance: str
+    """Whose topic it came on, whatever it says of itself."""
+    position: int = Field(sa_type=sa.BigInteger)
+    key: str
+    headers: dict[str, str] = Field(sa_type=JSONB)
+    value: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
+    reason: str
+    received_at: datetime = _instant()
+
+    __table_args__ = (sa.UniqueConstraint("topic", "position"), sa.Index("ix_quarantined_reason", "reason"))
+
+
+# The read model: once per generation.
+
+
+class Generation(Model, table=True):
+    """One building of the read model. One of them serves; a new one is filled beside it."""
+
+    __tablename__ = "generation"
+
+    number: int = Field(primary_key=True)
+    state: str
+    started_at: datetime = _instant()
+    served_at: datetime | None = _instant(default=None)
+
+    __table_args__ = (
+        _one_of("state", ("building", "serving", "retired")),
+        sa.Index(
+            "uq_generation_serving", "state", unique=True, postgresql_where=sa.text("state = 'serving'")
+        ),
+    )
+
+
+class NationalSession(Model, table=True):
+    """A session and its seats, as its instance says them; either may arrive first.
+
+    `title` is null while only the seats have arrived, `seats_version` is 0 while only the facts have.
+    `month` is the first day of the month of its local start.
+    """
+
+    __tablename__ = "session"
+
+    generation: int = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    instance: str
+    epoch: int = 0
+    version: int = Field(default=0, sa_type=sa.BigInteger)
+    status: str | None = None
+    title: str | None = None
+    stream: str | None = None
+    kind: str | None = None
+    theme: str | None = None
+    level: str | None = None
+    language: str | None = None
+    modality: str | None = None
+    delivered_by: str | None = None
+    region: str | None = None
+    month: date | None = None
+    starts_at: datetime | None = Field(default=None, sa_type=sa.DateTime(timezone=False))
+    ends_at: datetime | None = Field(default=None, sa_type=sa.DateTime(timezone=False))
+    timezone: str | None = None
+    starts_at_utc: datetime | None = _instant(default=None)
+    ends_at_utc: datetime | None = _instant(default=None)
+    venue_id: UUID | None = None
+    venue_name: str | None = None
+    municipality: str | None = None
+    province: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    registration_modes: list[str] = Field(default_factory=list, sa_type=JSONB)
+    url: str | None = None
+    opens_at: datetime | None = _instant(default=None)
+    cancelled_at: datetime | None = _instant(default=None)
+    updated_at: datetime | None = _instant(default=None)
+    planned: int | None = None
+    seats_epoch: int = 0
+    seats_version: int = Field(default=0, sa_type=sa.BigInteger)
+    capacity: int = 0
+    confirmed: int = 0
+    offered: int = 0
+    held: int = 0
+    available: int = 0
+    waitlisted: int = 0
+    by_kind: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    seats_updated_at: datetime | None = _instant(default=None)
+
+
+class Tally(Model, table=True):
+    """One cell of an instance's exact operational counts; the newest replaces what was said before."""
+
+    __tablename__ = "tally"
+
+    generation: int = Field(primary_key=True)
+    instance: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    epoch: int
+    version: int = Field(sa_type=sa.BigInteger)
+    month: date
+    region: str | None = None
+    stream: str
+    theme: str | None = None
+    channel: str
+    modality: str
+    registrations: dict[str, int] = Field(sa_type=JSONB)
+    confirmed_at_start: int = 0
+    waitlisted_at_start: int = 0
+    attended_minutes: int = Field(default=0, sa_type=sa.BigInteger)
+    walk_ins: int = 0
+    walk_in_minutes: int = Field(default=0, sa_type=sa.BigInteger)
+    offers_made: int = 0
+    offers_accepted: int = 0
+    answer_minutes: list[int] = Field(sa_type=JSONB)
+    minutes_from_opening: list[int] = Field(sa_type=JSONB)
+    as_of: datetime = _instant()
+
+
+class Profile(Model, table=True):
+    """One figure about people, rounded by the instance; never rounded again."""
+
+    __tablename__ = "profile"
+
+    generation: int = Field(primary_key=True)
+    instance: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    epoch: int
+    version: int = Field(sa_type=sa.BigInteger)
+    month: date
+    region: str | None = None
+    stream: str
+    dimension: str
+    value: str
+    rounded: int
+    as_of: datetime = _instant()
+
+
+class Pulse(Model, table=True):
+    """The last heartbeat of an instance, and when anything was last received of it (database time)."""
+
+    __tablename__ = "pulse"
+
+    generation: int = Field(primary_key=True)
+    instance: str = Field(primary_key=True)
+    epoch: int = 0
+    version: int = Field(default=0, sa_type=sa.BigInteger)
+    name: str = ""
+    url: str = ""
+    software: str = ""
+    sent_at: datetime | None = _instant(default=None)
+    received_at: datetime = _instant()
+    streams: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    shares: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
+    lag: int = 0
+
+
+# Figures once reported: primary data, never changed.
+
+
+class Snapshot(Model, table=True):
+    """A month's figures as they stood; a late correction is a new version with its reason."""
+
+    __tablename__ = "snapshot"
+
+    month: date = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    taken_at: datetime = _instant()
+    reason: str
+    digest: str
+    """SHA-256 of the figures, so that anybody can tell that they are the same."""
+
+
+class SnapshotFigure(Model, table=True):
+    """One exact figure of a snapshot: an indicator's numerator and denominator in one cell."""
+
+    __tablename__ = "snapshot_figure"
+
+    id: int | None = _identity()
+    month: date
+    version: int
+    indicator: str
+    cell: dict[str, str | None] = Field(sa_type=JSONB)
+    value: dict[str, Any] = Field(sa_type=JSONB)
+
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["month", "version"], ["snapshot.month", "snapshot.version"]),
+        sa.Index("ix_snapshot_figure_of", "month", "version", "indicator"),
+    )
