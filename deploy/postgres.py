@@ -111,6 +111,7 @@ class EmbeddedServer:
             "unix_socket_directories": "",
             "max_connections": "200",
             "shared_buffers": "128MB",
+            "wal_init_zero": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",
             # A failing statement or the row it failed on may name a person: neither goes to the log.
