@@ -218,7 +218,7 @@ async def test_a_commit_whose_outcome_was_unknown_is_found_again(instance: Insta
 
     async def once() -> Any:
         async with instance.database.plain_transaction() as connection:
-            return (await register_all(connection, instance.settings, known, [ask], locked=True))[0][0]
+            return (await register_all(connection, instance.settings, known, [ask])).outcomes[0]
 
     first = await once()
     ask.may_exist = ask.tried = True
