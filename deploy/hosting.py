@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
 from deploy.ending import Ending
+from deploy.one_piece import OnePieceProtocol
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
 from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
@@ -138,7 +139,7 @@ def _web_server(app: ASGIApp) -> "_Server":
     gc.set_threshold(20_000, 20, 50)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=OnePieceProtocol,
         lifespan="off",
         log_config=None,
         # Its own access log would write tokens; libs.web.logs masks them.
