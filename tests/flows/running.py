@@ -137,9 +137,7 @@ class RunningInstance:
             seats = await self.client.get(f"/api/registrations/v1/sessions/{session_id}/seats")
             staff = await self.client.get(f"/api/events/v1/sessions/{session_id}", headers=self.staff)
             told = sum((staff.json()["reach"] or {}).values())
-            return (
-                seats.status_code == 200 and staff.json()["seats"]["confirmed"] >= taken and told >= taken
-            )
+            return seats.status_code == 200 and staff.json()["seats"]["confirmed"] >= taken and told >= taken
 
         await eventually(seen)
 
