@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
 from deploy.ending import Ending
+from deploy.one_piece import OnePieceProtocol
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
 from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
@@ -117,7 +118,7 @@ async def serve(app: ASGIApp, address: socket.socket, ending: Ending, ready: Rea
 
     `ready` runs beside it, once requests are answered; what it raises ends the process.
     """
-    server = _web_server(app)
+    server = web_server(app)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[address]), name="web")
         await server.answering.wait()
@@ -130,7 +131,7 @@ async def serve(app: ASGIApp, address: socket.socket, ending: Ending, ready: Rea
         await serving
 
 
-def _web_server(app: ASGIApp) -> "_Server":
+def web_server(app: ASGIApp) -> "Server":
     """Its signals, logs and lifespans are looked after by whoever runs it."""
     # What lives since the start lives for ever: the collector needn't look at it again.
     gc.collect()
@@ -138,7 +139,7 @@ def _web_server(app: ASGIApp) -> "_Server":
     gc.set_threshold(20_000, 20, 50)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=OnePieceProtocol,
         lifespan="off",
         log_config=None,
         # Its own access log would write tokens; libs.web.logs masks them.
@@ -147,7 +148,7 @@ def _web_server(app: ASGIApp) -> "_Server":
         proxy_headers=False,
         timeout_graceful_shutdown=5,
     )
-    return _Server(config)
+    return Server(config)
 
 
 def listening_socket(settings: Settings) -> socket.socket:
@@ -165,7 +166,7 @@ def listening_socket(settings: Settings) -> socket.socket:
     return taken
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.answering = asyncio.Event()

@@ -111,6 +111,9 @@ class EmbeddedServer:
             "unix_socket_directories": "",
             "max_connections": "200",
             "shared_buffers": "128MB",
+            # A server that has just been made fills each new 16 MB of its log with zeros: in a rush, half a
+            # second's worth of writing, and 50 ms for which everybody waits.
+            "wal_init_zero": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",
             # A failing statement or the row it failed on may name a person: neither goes to the log.

@@ -125,6 +125,8 @@ class Database:
             connection.terminate()
 
     async def _plain_pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+        if self._plain is not None:
+            return self._plain
         async with self._opening:
             if self._plain is None:
                 self._plain = await asyncpg.create_pool(

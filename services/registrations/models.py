@@ -172,7 +172,7 @@ class Registration(Model, table=True):
         sa.Index(
             "ix_registration_offers_due", "offer_expires_at", postgresql_where=sa.text("status = 'offered'")
         ),
-        sa.Index("ix_registration_same_person", "session_id", "name_key"),
+        sa.Index("ix_registration_same_person", "name_key", "session_id"),
         sa.Index(
             "ix_registration_transferred",
             "transferred_from",

@@ -1,10 +1,10 @@
-"""Many requests for seats in one transaction: lock their sessions, decide in order, write all at once.
+"""Many requests for seats in one transaction: read their sessions, decide in order, write all at once.
 
 The rules don't know that requests come together: each is decided on the book that the one before left.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4, uuid5
@@ -97,25 +97,54 @@ class Overtaken(Exception):
 Outcome = Registered | Problem
 
 
-async def register_all(
-    connection: Plain, settings: Settings, known: KnownSessions, asks: Sequence[Ask], *, locked: bool
-) -> tuple[list[Outcome], bool]:
-    """What each of `asks` comes to, in order, and whether anything was written.
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What each request comes to once the batch is written, and what is to be written."""
 
-    `locked`: in a transaction, with the sessions locked first. Otherwise each statement is one of its own,
-    and nothing is written if a session has changed since it was read: `Overtaken`. Raises `NotSettled`
-    before anything is written.
+    outcomes: list[Outcome]
+    batch: "_Batch"
+
+    @property
+    def changes_something(self) -> bool:
+        return bool(self.batch.admitted)
+
+
+async def register_all(
+    connection: Plain, settings: Settings, known: KnownSessions, asks: Sequence[Ask]
+) -> Decided:
+    """Carry out `asks` in a transaction, with their sessions locked first. Raises `NotSettled`."""
+    await connection.execute(LOCK, sorted({ask.session_id for ask in asks}))
+    decided = await decide(connection, settings, known, asks)
+    await write(connection, decided)
+    return decided
+
+
+async def decide(
+    connection: Plain,
+    settings: Settings,
+    known: KnownSessions,
+    asks: Sequence[Ask],
+    *,
+    after: Decided | None = None,
+) -> Decided:
+    """What each of `asks` comes to, in order, as the database stands; nothing is written yet.
+
+    `after` is a batch that is being written meanwhile: its sessions are taken as it will leave them, so
+    what is decided holds only if it was written. Raises `NotSettled`, and `Overtaken` if somebody else
+    has already changed what that batch rests on.
     """
     ids = {str(ask.session_id): ask.session_id for ask in asks}
-    if locked:
-        await connection.execute(LOCK, sorted(ids.values()))
     sessions, read = await _read(connection, known, ids, asks)
-    batch = _Batch(settings, sessions, read)
-    decided = [batch.outcome(ask) for ask in asks]
-    outcomes = [await _as_it_stands(connection, outcome) for outcome in decided]
-    if batch.admitted:
-        await _write(connection, batch)
-    return outcomes, bool(batch.admitted)
+    batch = _Batch(settings, sessions, read, after.batch if after is not None else None)
+    outcomes = batch.outcomes(asks)
+    return Decided([await _as_it_stands(connection, outcome) for outcome in outcomes], batch)
+
+
+async def write(connection: Plain, decided: Decided) -> None:
+    """Write what was decided, in one statement. Raises `Overtaken`, and writes nothing, if a session is
+    no longer as the decision took it to be."""
+    if decided.changes_something:
+        await _write(connection, decided.batch)
 
 
 @dataclass(slots=True)
@@ -127,6 +156,14 @@ class _Session:
     book: SeatBook
     was_entry: int
     last_entry: int
+
+    def after(self, before: "_Session") -> "_Session":
+        """As `before` leaves it, which was decided but may not have been committed when this was read."""
+        if self.known is not before.known or self.last_entry not in (before.was_entry, before.last_entry):
+            raise Overtaken
+        pools = {key: replace(pool) for key, pool in before.book.pools.items()}
+        book = SeatBook(before.book.terms, pools, {}, before.book.last_seq)
+        return _Session(self.id, self.known, book, before.last_entry, before.last_entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,19 +276,34 @@ def _other_id(ask: Ask) -> UUID:
 
 
 class _Batch:
-    """The requests of one transaction, decided one after the other."""
+    """The requests of one transaction, decided one after the other.
 
-    def __init__(self, settings: Settings, sessions: dict[UUID, _Session], read: _Read) -> None:
+    `before` is the batch that is being written meanwhile, whose people the database may not show yet.
+    """
+
+    def __init__(
+        self, settings: Settings, sessions: dict[UUID, _Session], read: _Read, before: "_Batch | None"
+    ) -> None:
         self.settings = settings
         self.sessions = sessions
+        if before is not None:
+            for id_ in sessions.keys() & before.sessions.keys():
+                sessions[id_] = sessions[id_].after(before.sessions[id_])
         self.read = read
         self.admitted: list[_Admitted] = []
         self._number = -1
         self._by_key: dict[ClientKey, tuple[bytes, Registered]] = {}
         self._by_id: dict[UUID, tuple[bytes, Registered]] = {}
         self._people: set[tuple[UUID, str, str, str]] = set()
+        self._before = before
 
-    def outcome(self, ask: Ask) -> "Registered | _Repeated | Problem":
+    def outcomes(self, asks: Sequence[Ask]) -> "list[Registered | _Repeated | Problem]":
+        decided = [self._outcome(ask) for ask in asks]
+        # It has served: kept, each batch would keep alive all that came before it.
+        self._before = None
+        return decided
+
+    def _outcome(self, ask: Ask) -> "Registered | _Repeated | Problem":
         self._number += 1
         try:
             return self._repeats(ask, self.read.earlier.get(self._number)) or self._admit(ask)
@@ -261,8 +313,9 @@ class _Batch:
     def _repeats(self, ask: Ask, earlier: _Earlier | None) -> "Registered | _Repeated | None":
         """The answer that this request has had already: by its key, or by its form's id (rule S5)."""
         if ask.client_key is not None:
-            if ask.client_key in self._by_key:
-                body_hash, first = self._by_key[ask.client_key]
+            known = self._first_with_key(ask.client_key)
+            if known is not None:
+                body_hash, first = known
                 if body_hash != ask.request.body_hash:
                     raise KeyReused
                 return _again(first)
@@ -271,8 +324,9 @@ class _Batch:
         if not ask.may_exist:
             return None
         for id_ in (ask.id, _other_id(ask)):
-            if id_ in self._by_id:
-                content_hash, first = self._by_id[id_]
+            known = self._first_with_id(id_)
+            if known is not None:
+                content_hash, first = known
                 if content_hash == ask.content_hash:
                     return _again(first)
             elif id_ in self.read.rows:
@@ -318,12 +372,25 @@ class _Batch:
             raise SessionFull from None
         return self._admitted(ask, session, person, command)
 
+    def _first_with_key(self, key: ClientKey) -> "tuple[bytes, Registered] | None":
+        before = self._before._by_key.get(key) if self._before is not None else None
+        return before or self._by_key.get(key)
+
+    def _first_with_id(self, id_: UUID) -> "tuple[bytes, Registered] | None":
+        before = self._before._by_id.get(id_) if self._before is not None else None
+        return before or self._by_id.get(id_)
+
     def _somebody_alike(self, ask: Ask) -> bool:
         earlier = self.read.earlier.get(self._number)
-        return (earlier is not None and earlier.alike) or not self._people.isdisjoint(_ways(ask))
+        if earlier is not None and earlier.alike:
+            return True
+        ways = _ways(ask)
+        before = self._before is not None and not self._before._people.isdisjoint(ways)
+        return before or not self._people.isdisjoint(ways)
 
     def _admitted(self, ask: Ask, session: _Session, person: Person, command: seatbook.Request) -> Registered:
-        id_ = _other_id(ask) if ask.id in self.read.rows or ask.id in self._by_id else ask.id
+        is_taken = ask.id in self.read.rows or self._first_with_id(ask.id) is not None
+        id_ = _other_id(ask) if is_taken else ask.id
         waits = person.status == "waitlisted"
         position = session.book.pools[PoolKey(person.kind, GENERAL)].waiting if waits else None
         session.last_entry += 1

@@ -23,7 +23,7 @@ from services.registrations.seating import Seating
 log = logging.getLogger(__name__)
 
 _COALESCE_SECONDS = 0.1
-_REST_PER_WORK = 5
+_REST_PER_WORK = 8
 _REACH_SECONDS = 3.0
 
 

@@ -49,6 +49,15 @@ async def rows(instance: Instance, query: str, *values: Any) -> list[asyncpg.Rec
         await connection.close()
 
 
+async def waits_for_a_lock(instance: Instance) -> bool:
+    return bool(
+        await rows(
+            instance,
+            "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+    )
+
+
 async def all_at_once(*requests: Any) -> list[httpx.Response]:
     return list(await asyncio.gather(*requests))
 
@@ -218,7 +227,7 @@ async def test_a_commit_whose_outcome_was_unknown_is_found_again(instance: Insta
 
     async def once() -> Any:
         async with instance.database.plain_transaction() as connection:
-            return (await register_all(connection, instance.settings, known, [ask], locked=True))[0][0]
+            return (await register_all(connection, instance.settings, known, [ask])).outcomes[0]
 
     first = await once()
     ask.may_exist = ask.tried = True
@@ -239,19 +248,65 @@ async def test_what_happens_between_reading_and_writing_is_not_overwritten(insta
         await cancel(tx, instance.settings, UUID(first["id"]), "staff")
         newcomers = [asyncio.create_task(instance.register(session.id, number)) for number in (2, 3, 4)]
 
-        async def at_the_lock() -> bool:
-            return bool(
-                await rows(
-                    instance,
-                    "select from pg_stat_activity where datname = current_database()"
-                    " and wait_event_type = 'Lock'",
-                )
-            )
-
-        await eventually(at_the_lock)
+        await eventually(lambda: waits_for_a_lock(instance))
     answers = await asyncio.gather(*newcomers)
 
     assert [answer.json()["status"] for answer in answers] == ["confirmed", "confirmed", "waitlisted"]
+    await agree(instance)
+
+
+async def decided_meanwhile(instance: Instance) -> bool:
+    """Whether a batch has been read, and so decided, since the one before it waits to be written."""
+    return bool(
+        await rows(
+            instance,
+            "select from pg_stat_activity as writing join pg_stat_activity as reading using (datname)"
+            " where datname = current_database() and writing.wait_event_type = 'Lock'"
+            " and reading.state = 'idle' and reading.query like '%json_build_object%'"
+            " and reading.query_start > writing.query_start",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("person_number", "key", "expected"),
+    [(1, "un seul", (200, None)), (1, "autre", (409, None)), (2, "autre", (201, 1))],
+    ids=["the same request", "the same person", "a stranger"],
+)
+async def test_a_batch_is_decided_on_what_the_one_before_it_will_leave(
+    instance: Instance, person_number: int, key: str, expected: tuple[int, int | None]
+) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1))
+    await instance.hear(session)
+    async with locked(instance, session.id):
+        first = asyncio.create_task(instance.register(session.id, 1, headers={"Idempotency-Key": "un seul"}))
+        await eventually(lambda: waits_for_a_lock(instance))
+        second = asyncio.create_task(
+            instance.register(session.id, person_number, headers={"Idempotency-Key": key})
+        )
+        await eventually(lambda: decided_meanwhile(instance))
+    before, after = await asyncio.gather(first, second)
+
+    assert (before.status_code, before.json()["status"]) == (201, "confirmed")
+    assert (after.status_code, after.json().get("position")) == expected
+    assert (after.json().get("id") == before.json()["id"]) == (after.status_code == 200)
+    await agree(instance)
+
+
+async def test_a_batch_that_was_decided_on_one_that_failed_is_decided_again(instance: Instance) -> None:
+    """The first can't be written at all: the seat that it would have taken is the second's."""
+    session = session_state(capacity=SeatCounts(on_site=1))
+    await instance.hear(session)
+    await rows(instance, "alter table registration add constraint poison check (name <> 'Poison')")
+    async with locked(instance, session.id):
+        first = asyncio.create_task(instance.register(session.id, 1, name="Poison"))
+        await eventually(lambda: waits_for_a_lock(instance))
+        second = asyncio.create_task(instance.register(session.id, 2))
+        await eventually(lambda: decided_meanwhile(instance))
+    before, after = await asyncio.gather(first, second)
+
+    assert before.status_code == 500
+    assert (after.status_code, after.json()["status"]) == (201, "confirmed")
     await agree(instance)
 
 
@@ -278,16 +333,7 @@ async def test_a_room_link_that_changes_meanwhile_is_the_one_that_is_told(instan
         await apply_access(tx, instance.settings, unpack(message)[0], new)
         newcomer = asyncio.create_task(instance.register(session.id, 2))
 
-        async def at_the_lock() -> bool:
-            return bool(
-                await rows(
-                    instance,
-                    "select from pg_stat_activity where datname = current_database()"
-                    " and wait_event_type = 'Lock'",
-                )
-            )
-
-        await eventually(at_the_lock)
+        await eventually(lambda: waits_for_a_lock(instance))
     id_ = (await newcomer).json()["id"]
 
     (said,) = [state for state in await instance.announced() if state["id"] == id_]
