@@ -20,7 +20,7 @@ from deploy.ending import Ending
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
 from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
-from libs.migrations import migrate
+from libs.migrations import is_migrated, migrate
 from libs.settings import BadSettings, Settings
 from libs.web.app import Service
 from libs.web.loops import Loops
@@ -69,6 +69,25 @@ async def _prepare(server_url: str, settings: Settings) -> None:
         await guard.close()
 
 
+async def check_prepared(name: str, settings: Settings, server_url: str) -> None:
+    """See that somebody with the administrator's rights has done `prepare` for this release.
+
+    Raises `BadSettings` when the databases are missing or older than this release.
+    """
+    url = service_url(server_url, settings.instance, name, settings.secret)
+    try:
+        prepared = await is_migrated(url, f"services.{name}")
+    except _CANNOT_SERVE as error:
+        raise BadSettings(
+            f"DATABASE_URL : la base de données de {name} ne peut pas servir ({error}). "
+            "Son adresse est sans administrateur : lancez d’abord python -m deploy.prepare."
+        ) from error
+    if not prepared:
+        raise BadSettings(
+            f"La base de données de {name} n’est pas à jour : lancez d’abord python -m deploy.prepare."
+        )
+
+
 async def _load_reference(url: str) -> None:
     """The libraries and the activity templates, which every instance has."""
     database = Database(url, application_name="tournee reference data")
@@ -98,6 +117,7 @@ async def running(app: FastAPI, ending: Ending) -> AsyncIterator[None]:
     """The application's loops run during the block, and the upkeep of the logs that its service writes."""
     service: Service = app.state.service
     app.state.on_crash = ending.crash
+    app.state.health.is_leaving = lambda: ending.leaving
     written = [topic for topic in topics.ALL if topic.writer == service.name]
     assert isinstance(service.bus, PostgresBus)
     upkeep = {f"{service.name}: compaction": partial(service.bus.run_compaction, written)} if written else {}
@@ -185,6 +205,13 @@ def server_database(url: str) -> str:
     parts = urlsplit(url)
     path = parts.path if parts.path.strip("/") else "/postgres"
     return parts._replace(scheme="postgresql", path=path).geturl()
+
+
+def given_server(settings: Settings) -> str:
+    """The server that DATABASE_URL names, which processes of their own can't do without."""
+    if settings.database_url is None:
+        raise BadSettings("DATABASE_URL : l’adresse du serveur PostgreSQL manque.")
+    return server_database(settings.database_url)
 
 
 def calendar_domain(settings: Settings) -> str:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets what is needed, and only what is missing:  install.sh run | dev | chromium | postgres
+# Gets what is needed, and only what is missing:  install.sh run | dev | chromium | postgres | proxy
 # run: the virtual environment with the locked dependencies; dev: those of tests and checks on top.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -66,5 +66,6 @@ case "${1:-}" in
         ;;
     chromium) debian_package /usr/bin/chromium chromium fonts-dejavu-core ;;
     postgres) debian_package /usr/lib/postgresql/15/bin/postgres postgresql-15 ;;
-    *) fail "usage: install.sh run | dev | chromium | postgres" ;;
+    proxy) debian_package /usr/bin/caddy caddy ;;
+    *) fail "usage: install.sh run | dev | chromium | postgres | proxy" ;;
 esac

@@ -47,6 +47,14 @@ def _numbers(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _words(value: object) -> object:
+    return value.split() if isinstance(value, str) else value
+
+
+_Replica = Annotated[str, Field(pattern=r"^[a-z]+=[^=/\s]+:\d+$")]
+"""The service's name and where the replica answers: `events=events-1:8000`."""
+
+
 class Settings(BaseSettings):
     """What an operator can set. Every field is an environment variable of the same name, upper-case."""
 
@@ -75,7 +83,11 @@ class Settings(BaseSettings):
     """Days before a session at which confirmed people are reminded, as in `7,1`."""
 
     mail_catcher: bool = False
-    """Set by the one-process runner when SMTP_URL is unset: mail is caught and shown to staff."""
+    """Set by the runners when SMTP_URL is unset: mail is caught and shown to staff."""
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
+    """How long a service that got SIGTERM goes on answering, while /health already says that it leaves."""
+    replicas: Annotated[tuple[_Replica, ...], NoDecode, BeforeValidator(_words)] = ()
+    """Every replica of every service, as in `events=events-1:8000 events=events-2:8000`."""
     identity_days: Annotated[int, Field(ge=1)] = 90
     """Days after a session at which its people's names and contacts are erased."""
     accommodation_days: Annotated[int, Field(ge=1)] = 14
