@@ -53,7 +53,7 @@ class Child:
         await self._ready.wait()
 
     async def replace(self) -> None:
-        """Let it end in its own time (SIGTERM: a service first tells the proxy), then wait for its successor."""
+        """End it in its own time (SIGTERM: a service tells the proxy first), then wait for its successor."""
         self._ready.clear()
         self._replacing = True
         if self._process is not None and self._process.returncode is None:
@@ -108,7 +108,7 @@ class Child:
             await asyncio.gather(ending, stopping, asking, return_exceptions=True)
 
     async def _become_ready(self) -> None:
-        while not await self._is_ready():
+        while not await self._is_ready():  # noqa: ASYNC110 - another process becomes ready, no event tells
             await asyncio.sleep(_LOOK_EVERY)
         self._ready.set()
 

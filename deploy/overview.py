@@ -37,9 +37,10 @@ class Overview:
             if name not in services or report["ready"] > services[name]["ready"]:
                 services[name] = report
         ready = bool(services) and all(report["ready"] for report in services.values())
-        replicas = {
-            address: report["ready"] for (_, address), report in zip(self.replicas, said, strict=True)
-        }
+        replicas = [
+            {"service": name, "address": address, "ready": report["ready"]}
+            for (name, address), report in zip(self.replicas, said, strict=True)
+        ]
         body = {"ready": ready, "services": services, "replicas": replicas}
         return JSONResponse(body, 200 if ready else 503, _FRESH)
 
@@ -66,7 +67,7 @@ class Overview:
         return answer.text if answer.status_code == 200 else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class _Labelled(Collector):
     pages: dict[str, str]
 

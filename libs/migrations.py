@@ -145,11 +145,8 @@ def _is_ahead(heads: Iterable[str], history: ScriptDirectory) -> bool:
 
 
 def _upgrade(connection: Connection, history: ScriptDirectory) -> None:
-    if _is_ahead(_context(connection).get_current_heads(), history):
-        return
-
-    def steps(revision: Any, _context: MigrationContext) -> Any:
-        return history._upgrade_revs("head", revision)
+    def steps(heads: Any, _context: MigrationContext) -> Any:
+        return [] if _is_ahead(heads, history) else history._upgrade_revs("head", heads)
 
     context = _context(connection, fn=steps, script=history, transaction_per_migration=True)
     with Operations.context(context):

@@ -1,11 +1,10 @@
-"""The files for containers say what the code says: which programs there are, what they are told, who answers."""
+"""The files for containers agree with the code: which programs there are, what they are told, who answers."""
 
 import json
 import re
 import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import pytest
