@@ -10,6 +10,7 @@ import sys
 
 import uvloop
 
+from deploy.buses import server_database
 from deploy.ending import Ending
 from deploy.hosting import (
     SERVICES,
@@ -20,7 +21,6 @@ from deploy.hosting import (
     prepare,
     running,
     serve,
-    server_database,
 )
 from libs.settings import BadSettings, Settings, read_settings
 from libs.web import logs
