@@ -20,9 +20,10 @@ import httpx
 
 from deploy import postgres, proxy
 from deploy.binaries import NoPostgres
+from deploy.buses import server_database
 from deploy.datadir import DataDir, DataDirBusy, DataDirUnusable, holder
 from deploy.ending import Ending
-from deploy.hosting import listening_socket, prepare, server_database
+from deploy.hosting import listening_socket, prepare
 from deploy.local import completed, say, tell_ready
 from deploy.programs import Programs, programs
 from libs.settings import BadSettings, Settings, read_settings

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import uvicorn
@@ -16,10 +15,10 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
+from deploy.buses import open_bus, provision_streams, server_database
 from deploy.ending import Ending
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
-from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
 from libs.migrations import is_migrated, migrate
 from libs.settings import BadSettings, Settings
 from libs.web.app import Service
@@ -64,7 +63,7 @@ async def _prepare(server_url: str, settings: Settings) -> None:
         for name, url in urls.items():
             await migrate(url, f"services.{name}")
         await _load_reference(urls["events"])
-        await provision_bus(_bus_server(server_url, settings), settings.instance, secret, topics.ALL)
+        await provision_streams(server_url, settings, topics.ALL)
     finally:
         await guard.close()
 
@@ -107,7 +106,7 @@ async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterato
             service_url(server_url, instance, name, secret), application_name=f"tournee {name}"
         )
         stack.push_async_callback(database.close)
-        bus = PostgresBus(bus_url(_bus_server(server_url, settings), instance, name, secret))
+        bus = open_bus(name, settings, server_url)
         stack.push_async_callback(bus.close)
         yield Service(name, settings, database, bus)
 
@@ -119,7 +118,6 @@ async def running(app: FastAPI, ending: Ending) -> AsyncIterator[None]:
     app.state.on_crash = ending.crash
     app.state.health.is_leaving = lambda: ending.leaving
     written = [topic for topic in topics.ALL if topic.writer == service.name]
-    assert isinstance(service.bus, PostgresBus)
     upkeep = {f"{service.name}: compaction": partial(service.bus.run_compaction, written)} if written else {}
     async with Loops(upkeep, lambda: ending.crash).running(), app.router.lifespan_context(app):
         yield
@@ -200,13 +198,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-def server_database(url: str) -> str:
-    """The server's address with a database to connect to: `postgres` unless the address names one."""
-    parts = urlsplit(url)
-    path = parts.path if parts.path.strip("/") else "/postgres"
-    return parts._replace(scheme="postgresql", path=path).geturl()
-
-
 def given_server(settings: Settings) -> str:
     """The server that DATABASE_URL names, which processes of their own can't do without."""
     if settings.database_url is None:
@@ -217,13 +208,3 @@ def given_server(settings: Settings) -> str:
 def calendar_domain(settings: Settings) -> str:
     """What follows the @ of this instance's calendar identifiers, for ever."""
     return settings.calendar_domain or f"{settings.instance}.tournee.internal"
-
-
-def _bus_server(server_url: str, settings: Settings) -> str:
-    if settings.bus_url is None:
-        return server_url
-    if settings.bus_url.startswith("kafka:"):
-        raise BadSettings(
-            "BUS_URL : Kafka n’est pas encore pris en charge; donnez une adresse postgresql://."
-        )
-    return server_database(settings.bus_url)

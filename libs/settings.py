@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from libs.messaging.kafka.address import SCHEME, read_address
 from libs.web.validation import message_of
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -18,6 +19,9 @@ def _with_scheme(*schemes: str) -> AfterValidator:
     def check(value: str | None) -> str | None:
         if value is None:
             return None
+        if "kafka" in schemes and value.startswith(SCHEME):
+            read_address(value)
+            return value
         parts = urlsplit(value)
         if parts.scheme not in schemes or not parts.hostname:
             raise ValueError("donnez une adresse comme " + " ou ".join(f"{s}://hôte:port" for s in schemes))
@@ -65,6 +69,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     database_url: Annotated[str | None, _with_scheme("postgresql", "postgres")] = None
     bus_url: Annotated[str | None, _with_scheme("postgresql", "postgres", "kafka")] = None
+    kafka_replication: Annotated[int | None, Field(ge=1, le=9)] = None
+    """Copies of each topic on Kafka; unset: 3, or as many as there are brokers."""
     smtp_url: Annotated[str | None, _with_scheme("smtp", "smtps")] = None
     public_url: Annotated[str | None, _with_scheme("http", "https")] = None
     instance: Annotated[str, AfterValidator(_slug)] = "demo"
