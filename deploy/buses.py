@@ -35,6 +35,13 @@ def open_bus(name: str, settings: Settings, server_url: str) -> Bus:
     return PostgresBus(bus_url(_server(server_url, settings), settings.instance, name, settings.secret))
 
 
+def open_national_bus(url: str, instance: str) -> Bus:
+    """The national bus as the bridge of `instance` has it; `url` is what the national instance gave it."""
+    if _is_kafka(url):
+        return KafkaBus(url, instance=instance, service="bridge")
+    return PostgresBus(url)
+
+
 def server_database(url: str) -> str:
     """The server's address with a database to connect to: `postgres` unless the address names one."""
     parts = urlsplit(url)

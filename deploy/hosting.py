@@ -15,10 +15,11 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
-from deploy.buses import open_bus, provision_streams, server_database
+from deploy.buses import open_bus, open_national_bus, provision_streams, server_database
 from deploy.ending import Ending
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
+from libs.messaging.bridge import Bridge
 from libs.migrations import is_migrated, migrate
 from libs.settings import BadSettings, Settings
 from libs.web.app import Service
@@ -26,7 +27,7 @@ from libs.web.loops import Loops
 from services.events import reference
 
 Ready = Callable[[], Coroutine[Any, Any, None]]
-SERVICES = ("events", "registrations", "notifications", "national")
+SERVICES = ("events", "registrations", "notifications", "exporter", "national")
 _CANNOT_SERVE = (
     OSError,
     asyncpg.PostgresError,
@@ -63,7 +64,7 @@ async def _prepare(server_url: str, settings: Settings) -> None:
         for name, url in urls.items():
             await migrate(url, f"services.{name}")
         await _load_reference(urls["events"])
-        await provision_streams(server_url, settings, topics.ALL)
+        await provision_streams(server_url, settings, topics.streams(settings.instance))
     finally:
         await guard.close()
 
@@ -108,7 +109,19 @@ async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterato
         stack.push_async_callback(database.close)
         bus = open_bus(name, settings, server_url)
         stack.push_async_callback(bus.close)
-        yield Service(name, settings, database, bus)
+        bridge = _bridge(settings, server_url) if name == "exporter" else None
+        if bridge is not None:
+            stack.push_async_callback(bridge.close)
+        yield Service(name, settings, database, bus, bridge)
+
+
+def _bridge(settings: Settings, server_url: str) -> Bridge | None:
+    """The way to the national bus; None for an instance that feeds its own national view."""
+    if settings.national_bus_url is None:
+        return None
+    streams = tuple(topics.federated(settings.instance).values())
+    target = open_national_bus(settings.national_bus_url, settings.instance)
+    return Bridge(open_bus("bridge", settings, server_url), target, streams)
 
 
 @asynccontextmanager
@@ -117,8 +130,12 @@ async def running(app: FastAPI, ending: Ending) -> AsyncIterator[None]:
     service: Service = app.state.service
     app.state.on_crash = ending.crash
     app.state.health.is_leaving = lambda: ending.leaving
-    written = [topic for topic in topics.ALL if topic.writer == service.name]
+    streams = topics.streams(service.settings.instance)
+    written = [topic for topic in streams if topic.writer == service.name]
     upkeep = {f"{service.name}: compaction": partial(service.bus.run_compaction, written)} if written else {}
+    if service.bridge is not None:
+        # What the instance writes there is its own to compact there too.
+        upkeep["bridge: compaction"] = partial(service.bridge.target.run_compaction, service.bridge.topics)
     async with Loops(upkeep, lambda: ending.crash).running(), app.router.lifespan_context(app):
         yield
 
