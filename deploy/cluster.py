@@ -1,8 +1,9 @@
 """A whole instance as plain processes on one machine: `python -m deploy.cluster`.
 
-PostgreSQL (unless DATABASE_URL is given), `--replicas` processes of each service on loopback ports, what
-concerns them all (`deploy.operations`), and Caddy in front of them on HOST:PORT. With SIGUSR1, or
-`python -m deploy.cluster restart`, one replica after the other is replaced while the others answer.
+PostgreSQL (unless DATABASE_URL is given), Kafka with `--kafka` (else the bus is BUS_URL's, or PostgreSQL's),
+`--replicas` processes of each service on loopback ports, what concerns them all (`deploy.operations`), and
+Caddy in front of them on HOST:PORT. With SIGUSR1, or `python -m deploy.cluster restart`, one replica after
+the other is replaced while the others answer.
 """
 
 import argparse
@@ -10,8 +11,10 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -24,20 +27,35 @@ from deploy.buses import server_database
 from deploy.datadir import DataDir, DataDirBusy, DataDirUnusable, holder
 from deploy.ending import Ending
 from deploy.hosting import listening_socket, prepare
+from deploy.kafka import broker, programs
+from deploy.kafka.jars import NoKafka
 from deploy.local import completed, say, tell_ready
-from deploy.programs import Programs, programs
+from deploy.programs import Programs, all_programs
+from libs.messaging.backoff import pause
 from libs.settings import BadSettings, Settings, read_settings
 from libs.web import logs
-from libs.web.loops import Loops
+from libs.web.loops import Loop, Loops
 
 _CADDY_HAS_LOOKED = 2.0
 """Seconds: twice the `health_interval` of the Caddyfile."""
+
+
+_CANNOT_START = (
+    DataDirBusy,
+    DataDirUnusable,
+    postgres.CannotStart,
+    NoPostgres,
+    proxy.NoCaddy,
+    NoKafka,
+    programs.CannotStart,
+)
 
 
 def main() -> int:
     """The exit code: 0 asked to stop, 1 can't start, 2 a bad setting, 70 a program can't be kept running."""
     parser = argparse.ArgumentParser(prog="python -m deploy.cluster")
     parser.add_argument("command", nargs="?", choices=["start", "restart"], default="start")
+    parser.add_argument("--kafka", action="store_true", help="start Apache Kafka too, as the bus")
     parser.add_argument("--replicas", type=int, default=2, help="processes of each service (2)")
     given = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -47,11 +65,11 @@ def main() -> int:
         settings = read_settings()
         if given.command == "restart":
             return _restart(settings.data_dir)
-        return _with_settings(settings, given.replicas)
+        return _with_settings(settings, given.replicas, with_kafka=given.kafka)
     except BadSettings as error:
         print(error, file=sys.stderr)
         return 2
-    except (DataDirBusy, DataDirUnusable, postgres.CannotStart, NoPostgres, proxy.NoCaddy) as error:
+    except _CANNOT_START as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -75,41 +93,70 @@ class _Instance:
     settings: Settings
     replicas: int
     shows_token: bool
+    server_url: str = ""
+    servers: Mapping[str, Loop] = field(default_factory=dict)
+    """What watches over the servers that we started ourselves."""
 
 
-def _with_settings(read: Settings, replicas: int) -> int:
+def _with_settings(read: Settings, replicas: int, *, with_kafka: bool) -> int:
     logs.configure()
     proxy.command()
     data = DataDir.open(read.data_dir)
     port = read.port or postgres.free_port()
     # The proxy takes it; this is to say at once, and in a sentence, that it can't be had.
     listening_socket(read.model_copy(update={"port": port})).close()
-    given = _Instance(completed(read, data, port), replicas, shows_token=read.admin_token is None)
-    if read.database_url is not None:
-        return asyncio.run(_run(given, server_database(read.database_url), None))
-    say("PostgreSQL démarre…")
-    server = postgres.start(data.path)
-    try:
-        return asyncio.run(_run(given, server.url, server))
-    finally:
-        server.stop()
+    settings = completed(read, data, port)
+    servers: dict[str, Loop] = {}
+    with ExitStack() as stack:
+        if settings.database_url is not None:
+            server_url = server_database(settings.database_url)
+        else:
+            say("PostgreSQL démarre…")
+            server = postgres.start(data.path)
+            stack.callback(server.stop)
+            server_url, servers["postgres"] = server.url, server.keep_running
+        if with_kafka:
+            say("Kafka démarre…")
+            kafka = _kafka(data)
+            stack.callback(kafka.stop)
+            kafka.start()
+            settings = settings.model_copy(update={"bus_url": kafka.url()})
+            servers["kafka"] = partial(_keep_running, kafka)
+        given = _Instance(settings, replicas, read.admin_token is None, server_url, servers)
+        return asyncio.run(_run(given))
 
 
-async def _run(instance: _Instance, server_url: str, server: postgres.EmbeddedServer | None) -> int:
+def _kafka(data: DataDir) -> broker.Cluster:
+    """One broker with its data beside PostgreSQL's, on the port that it had before."""
+    port = int(data.kept("kafka-port", lambda: str(postgres.free_port())))
+    return broker.Cluster(data.path / "kafka", port=port)
+
+
+async def _keep_running(kafka: broker.Cluster, stop: asyncio.Event) -> None:
+    """Start the broker again, on the same port, whenever it dies before `stop` is set."""
+    (node,) = kafka.nodes
+    while not stop.is_set():
+        await pause(stop, 0.5)
+        if node.running is not None and not node.running.alive and not stop.is_set():
+            say("Kafka s’est arrêté : nouveau démarrage.")
+            # Started here and not in the thread: the kernel ties the death signal to who starts it.
+            node.start()
+            await asyncio.to_thread(node.wait_until_ready)
+
+
+async def _run(instance: _Instance) -> int:
     ending = Ending()
     ending.on_signals()
     try:
-        await _live(instance, server_url, server, ending)
+        await _live(instance, ending)
     except asyncio.CancelledError:
         if not ending.event.is_set():
             raise
     return ending.exit_code
 
 
-async def _live(
-    instance: _Instance, server_url: str, server: postgres.EmbeddedServer | None, ending: Ending
-) -> None:
-    """Everything, from the databases to the last program. `server` is None for a DATABASE_URL."""
+async def _live(instance: _Instance, ending: Ending) -> None:
+    """Everything, from the databases to the last program."""
 
     def crash(name: str, error: BaseException) -> None:
         print(error, file=sys.stderr, flush=True)
@@ -118,13 +165,11 @@ async def _live(
     restart = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, restart.set)
     say("Les bases de données se préparent…")
-    await prepare(server_url, instance.settings)
+    await prepare(instance.server_url, instance.settings)
     async with AsyncExitStack() as stack:
-        if server is not None:
-            watch = Loops({"postgres": server.keep_running}, lambda: ending.crash)
-            await stack.enter_async_context(watch.running())
+        await stack.enter_async_context(Loops(instance.servers, lambda: crash).running())
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
-        started = programs(instance.settings, server_url, instance.replicas, client)
+        started = all_programs(instance.settings, instance.server_url, instance.replicas, client)
         say(f"{len(started.all)} processus démarrent…")
         running = Loops({one.name: one.keep_running for one in started.all}, lambda: crash)
         await stack.enter_async_context(running.running())

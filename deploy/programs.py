@@ -15,6 +15,7 @@ from deploy.child import Child
 from deploy.dispatch import OPERATIONS
 from deploy.hosting import SERVICES
 from deploy.local import say
+from libs.messaging.kafka.address import SCHEME
 from libs.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
@@ -34,7 +35,7 @@ class Programs:
         return [*self.replicas, *self.others]
 
 
-def programs(settings: Settings, server_url: str, replicas: int, client: httpx.AsyncClient) -> Programs:
+def all_programs(settings: Settings, server_url: str, replicas: int, client: httpx.AsyncClient) -> Programs:
     """`replicas` processes of each service, what concerns them all, and the proxy in front of them.
 
     Each keeps the free port that it gets here over its restarts. `client` asks them how they are.
@@ -110,6 +111,7 @@ def environment_of(settings: Settings, server_url: str) -> dict[str, str]:
     own |= {
         "host": "127.0.0.1",
         "database_url": _without_user(server_url),
+        "bus_url": _bus_without_user(settings.bus_url),
         "public_url": settings.base_url,
         "drain_seconds": settings.drain_seconds or _DRAIN,
     }
@@ -128,6 +130,11 @@ def _text(value: object) -> str:
 def _without_user(url: str) -> str:
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _bus_without_user(url: str | None) -> str | None:
+    # On Kafka it is the services' own account.
+    return url if url is None or url.startswith(SCHEME) else _without_user(url)
 
 
 def _free_ports(count: int) -> list[int]:

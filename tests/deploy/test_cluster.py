@@ -148,7 +148,22 @@ class Crowd:
         return answer
 
 
-async def test_all_replicas_are_replaced_under_load_and_nobody_notices(cluster: RunningCluster) -> None:
+@pytest.fixture(params=["PostgreSQL", "Kafka"])
+async def cluster_on(request: pytest.FixtureRequest, data_dir: Path) -> AsyncIterator[RunningCluster]:
+    """With each of the two buses."""
+    running = RunningCluster(data_dir)
+    if request.param == "Kafka":
+        subprocess.run(["bash", "deploy/install.sh", "kafka"], check=True, cwd=ROOT)
+        running.program = (*running.program, "--kafka")
+    try:
+        await running.start()
+        yield running
+    finally:
+        await running.close()
+
+
+async def test_all_replicas_are_replaced_under_load_and_nobody_notices(cluster_on: RunningCluster) -> None:
+    cluster = cluster_on
     session = await cluster.published(capacity=MOST)
     await cluster.says("Pour arrêter")
     before = cluster.processes()
