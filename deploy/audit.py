@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 
-from deploy.hosting import server_database
+from deploy.buses import server_database
 from deploy.postgres import server_url
 from libs.database import service_url
 from libs.settings import BadSettings, Settings, read_settings

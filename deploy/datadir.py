@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+_LOG_LIMIT = 5_000_000
+
 
 class DataDirBusy(Exception):
     """Another runner works on this folder."""
@@ -54,6 +56,21 @@ class DataDir:
         return kept(self.path / name, make)
 
 
+def holder(path: Path) -> int | None:
+    """The process that works on this folder now; None when nobody does."""
+    try:
+        lock = os.open(path / "runner.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(lock, 32, 0))
+    finally:
+        os.close(lock)
+    return None
+
+
 def kept(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
     """The text in file `path`, made and written first if the file is missing or empty."""
     try:
@@ -75,3 +92,9 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)
+
+
+def rotate(log: Path) -> None:
+    """Put a log that has grown long aside, in the place of the one before."""
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))

@@ -1,6 +1,6 @@
 """Which service answers which address, when one port serves them all."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -13,9 +13,11 @@ from libs.web.app import overall_health, overall_metrics
 from libs.web.incoming import Incoming
 from libs.web.security import SecurityHeaders
 
+Answering = Callable[[Request], Awaitable[Response]]
+
 CATCHER = "boite-envoi"
 OPERATIONS = "operations"
-_PLACES = {
+PLACES = {
     "/inscription": "registrations",
     "/mon-inscription": "registrations",
     "/guichet": "registrations",
@@ -26,6 +28,9 @@ _PLACES = {
     "/desabonnement": "notifications",
     "/api/notifications": "notifications",
     "/health/notifications": "notifications",
+    "/partage": "exporter",
+    "/api/exporter": "exporter",
+    "/health/exporter": "exporter",
     "/national": "national",
     "/api/national": "national",
     "/health/national": "national",
@@ -43,14 +48,14 @@ def service_at(path: str) -> str:
     # Asked for every request: no place is longer than two segments.
     segments = path.split("/", 3)[1:3]
     two, one = "/".join(("", *segments)), "/".join(("", *segments[:1]))
-    return _PLACES.get(two) or _PLACES.get(one, "events")
+    return PLACES.get(two) or PLACES.get(one, "events")
 
 
 class Dispatch:
     """One application made of several; their lifespans are run by whoever opened them."""
 
     def __init__(self, services: Mapping[str, FastAPI], catcher: FastAPI | None, *, https: bool) -> None:
-        self._apps: dict[str, ASGIApp] = {**services, OPERATIONS: _operations(services, https=https)}
+        self._apps: dict[str, ASGIApp] = {**services, OPERATIONS: _together(services, https=https)}
         # With a real mail server there is no catcher, and its address is as unknown as any other.
         self._apps[CATCHER] = catcher or services["events"]
 
@@ -58,8 +63,7 @@ class Dispatch:
         await self._apps[service_at(scope["path"])](scope, receive, send)
 
 
-def _operations(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
-    """What concerns all services at once: `/health` and `/metrics`."""
+def _together(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
     apps = list(services.values())
 
     async def health(_request: Request) -> Response:
@@ -68,10 +72,15 @@ def _operations(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
     async def metrics(_request: Request) -> Response:
         return await overall_metrics(apps)
 
+    return operations(health, metrics, https=https)
+
+
+def operations(health: Answering, metrics: Answering, *, https: bool) -> ASGIApp:
+    """What concerns all services at once: `/health` and `/metrics`."""
     app = Starlette(routes=[Route("/health", health), Route("/metrics", metrics)])
     security = SecurityHeaders(https=https)
 
-    async def operations(scope: Scope, receive: Receive, send: Send) -> None:
+    async def secured(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = list(message["headers"])
@@ -80,4 +89,4 @@ def _operations(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
 
         await app(scope, receive, send_with_headers)
 
-    return operations
+    return secured

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import uvicorn
@@ -16,19 +15,20 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
+from deploy.buses import open_bus, open_national_bus, provision_streams, server_database
 from deploy.ending import Ending
 from deploy.one_piece import OnePieceProtocol
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
-from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
-from libs.migrations import migrate
+from libs.messaging.bridge import Bridge
+from libs.migrations import is_migrated, migrate
 from libs.settings import BadSettings, Settings
 from libs.web.app import Service
 from libs.web.loops import Loops
 from services.events import reference
 
 Ready = Callable[[], Coroutine[Any, Any, None]]
-SERVICES = ("events", "registrations", "notifications", "national")
+SERVICES = ("events", "registrations", "notifications", "exporter", "national")
 _CANNOT_SERVE = (
     OSError,
     asyncpg.PostgresError,
@@ -65,9 +65,28 @@ async def _prepare(server_url: str, settings: Settings) -> None:
         for name, url in urls.items():
             await migrate(url, f"services.{name}")
         await _load_reference(urls["events"])
-        await provision_bus(_bus_server(server_url, settings), settings.instance, secret, topics.ALL)
+        await provision_streams(server_url, settings, topics.streams(settings.instance))
     finally:
         await guard.close()
+
+
+async def check_prepared(name: str, settings: Settings, server_url: str) -> None:
+    """See that somebody with the administrator's rights has done `prepare` for this release.
+
+    Raises `BadSettings` when the databases are missing or older than this release.
+    """
+    url = service_url(server_url, settings.instance, name, settings.secret)
+    try:
+        prepared = await is_migrated(url, f"services.{name}")
+    except _CANNOT_SERVE as error:
+        raise BadSettings(
+            f"DATABASE_URL : la base de données de {name} ne peut pas servir ({error}). "
+            "Son adresse est sans administrateur : lancez d’abord python -m deploy.prepare."
+        ) from error
+    if not prepared:
+        raise BadSettings(
+            f"La base de données de {name} n’est pas à jour : lancez d’abord python -m deploy.prepare."
+        )
 
 
 async def _load_reference(url: str) -> None:
@@ -89,9 +108,21 @@ async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterato
             service_url(server_url, instance, name, secret), application_name=f"tournee {name}"
         )
         stack.push_async_callback(database.close)
-        bus = PostgresBus(bus_url(_bus_server(server_url, settings), instance, name, secret))
+        bus = open_bus(name, settings, server_url)
         stack.push_async_callback(bus.close)
-        yield Service(name, settings, database, bus)
+        bridge = _bridge(settings, server_url) if name == "exporter" else None
+        if bridge is not None:
+            stack.push_async_callback(bridge.close)
+        yield Service(name, settings, database, bus, bridge)
+
+
+def _bridge(settings: Settings, server_url: str) -> Bridge | None:
+    """The way to the national bus; None for an instance that feeds its own national view."""
+    if settings.national_bus_url is None:
+        return None
+    streams = tuple(topics.federated(settings.instance).values())
+    target = open_national_bus(settings.national_bus_url, settings.instance)
+    return Bridge(open_bus("bridge", settings, server_url), target, streams)
 
 
 @asynccontextmanager
@@ -99,9 +130,13 @@ async def running(app: FastAPI, ending: Ending) -> AsyncIterator[None]:
     """The application's loops run during the block, and the upkeep of the logs that its service writes."""
     service: Service = app.state.service
     app.state.on_crash = ending.crash
-    written = [topic for topic in topics.ALL if topic.writer == service.name]
-    assert isinstance(service.bus, PostgresBus)
+    app.state.health.is_leaving = lambda: ending.leaving
+    streams = topics.streams(service.settings.instance)
+    written = [topic for topic in streams if topic.writer == service.name]
     upkeep = {f"{service.name}: compaction": partial(service.bus.run_compaction, written)} if written else {}
+    if service.bridge is not None:
+        # What the instance writes there is its own to compact there too.
+        upkeep["bridge: compaction"] = partial(service.bridge.target.run_compaction, service.bridge.topics)
     async with Loops(upkeep, lambda: ending.crash).running(), app.router.lifespan_context(app):
         yield
 
@@ -181,23 +216,13 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_database(url: str) -> str:
-    """The server's address with a database to connect to: `postgres` unless the address names one."""
-    parts = urlsplit(url)
-    path = parts.path if parts.path.strip("/") else "/postgres"
-    return parts._replace(scheme="postgresql", path=path).geturl()
+def given_server(settings: Settings) -> str:
+    """The server that DATABASE_URL names, which processes of their own can't do without."""
+    if settings.database_url is None:
+        raise BadSettings("DATABASE_URL : l’adresse du serveur PostgreSQL manque.")
+    return server_database(settings.database_url)
 
 
 def calendar_domain(settings: Settings) -> str:
     """What follows the @ of this instance's calendar identifiers, for ever."""
     return settings.calendar_domain or f"{settings.instance}.tournee.internal"
-
-
-def _bus_server(server_url: str, settings: Settings) -> str:
-    if settings.bus_url is None:
-        return server_url
-    if settings.bus_url.startswith("kafka:"):
-        raise BadSettings(
-            "BUS_URL : Kafka n’est pas encore pris en charge; donnez une adresse postgresql://."
-        )
-    return server_database(settings.bus_url)

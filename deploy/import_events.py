@@ -15,8 +15,8 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from deploy import postgres
+from deploy.buses import server_database
 from deploy.datadir import DataDir, DataDirBusy, DataDirUnusable
-from deploy.hosting import server_database
 from libs.database import Database, service_url
 from libs.settings import BadSettings, Settings, read_settings
 from services.events.importing import Entry, Options, Outcome, Report, import_listing

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets what is needed, and only what is missing:  install.sh run | dev | chromium | postgres
+# Gets what is needed, and only what is missing:  install.sh run | dev | chromium | postgres | kafka | proxy
 # run: the virtual environment with the locked dependencies; dev: those of tests and checks on top.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -66,5 +66,12 @@ case "${1:-}" in
         ;;
     chromium) debian_package /usr/bin/chromium chromium fonts-dejavu-core ;;
     postgres) debian_package /usr/lib/postgresql/15/bin/postgres postgresql-15 ;;
-    *) fail "usage: install.sh run | dev | chromium | postgres" ;;
+    kafka)
+        # Both in one go: alone, Debian's Maven would bring a Java with a desktop along.
+        command -v mvn >/dev/null || debian_package /usr/bin/mvn openjdk-17-jre-headless maven
+        command -v java >/dev/null || debian_package /usr/bin/java openjdk-17-jre-headless
+        .venv/bin/python -m deploy.kafka.jars >/dev/null
+        ;;
+    proxy) debian_package /usr/bin/caddy caddy ;;
+    *) fail "usage: install.sh run | dev | chromium | postgres | kafka | proxy" ;;
 esac

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from deploy import demo, mailcatcher, postgres
 from deploy.binaries import NoPostgres
+from deploy.buses import server_database
 from deploy.datadir import DataDir, DataDirBusy, DataDirUnusable
 from deploy.dispatch import CATCHER, Dispatch
 from deploy.ending import Ending
@@ -31,10 +32,10 @@ from deploy.hosting import (
     prepare,
     running,
     serve,
-    server_database,
 )
 from deploy.mailbox import Mailbox
 from deploy.parent import die_with_parent, end_with_make
+from libs.messaging.signing import new_secret
 from libs.settings import BadSettings, Settings, read_settings
 from libs.web import logs
 from libs.web.loops import Loops
@@ -66,11 +67,11 @@ def _with_settings(read: Settings, *, by_make: bool) -> int:
     logs.configure(level=logging.WARNING if sys.stderr.isatty() else logging.INFO)
     data = DataDir.open(read.data_dir)
     address = listening_socket(read)
-    settings = _completed(read, data, address.getsockname()[1])
+    settings = completed(read, data, address.getsockname()[1])
     given = _Instance(settings, address, shows_token=read.admin_token is None, by_make=by_make)
     if settings.database_url is not None:
         return uvloop.run(_run(given, server_database(settings.database_url), None))
-    _say("PostgreSQL démarre…")
+    say("PostgreSQL démarre…")
     server = postgres.start(data.path)
     try:
         return uvloop.run(_run(given, server.url, server))
@@ -78,7 +79,7 @@ def _with_settings(read: Settings, *, by_make: bool) -> int:
         server.stop()
 
 
-def _completed(settings: Settings, data: DataDir, port: int) -> Settings:
+def completed(settings: Settings, data: DataDir, port: int) -> Settings:
     """The settings with what nobody chose: secrets made once and kept in DATA_DIR, the port taken."""
     chosen: dict[str, object] = {
         "port": port,
@@ -89,6 +90,8 @@ def _completed(settings: Settings, data: DataDir, port: int) -> Settings:
         chosen["secret_key"] = SecretStr(data.kept("secret-key"))
     if settings.admin_token is None:
         chosen["admin_token"] = SecretStr(data.kept("admin-token"))
+    if settings.signing_key is None:
+        chosen["signing_key"] = SecretStr(data.kept("signing-key", new_secret))
     if settings.calendar_domain is None:
         # Kept, because the calendars of people who registered know it.
         chosen["calendar_domain"] = data.kept("calendar-domain", partial(calendar_domain, settings))
@@ -125,7 +128,7 @@ async def _live(
 ) -> None:
     """Everything, from the databases to the last request. `server` is None for a DATABASE_URL."""
     settings = instance.settings
-    _say("Les bases de données se préparent…")
+    say("Les bases de données se préparent…")
     await prepare(server_url, settings)
     async with AsyncExitStack() as stack:
         if server is not None:
@@ -143,10 +146,10 @@ async def _live(
         for app in apps.values():
             await stack.enter_async_context(running(app, ending))
         dispatch = Dispatch(apps, catcher, https=settings.base_url.startswith("https:"))
-        await serve(dispatch, instance.address, ending, partial(_ready, settings, instance.shows_token))
+        await serve(dispatch, instance.address, ending, partial(tell_ready, settings, instance.shows_token))
 
 
-async def _ready(settings: Settings, shows_token: bool) -> None:
+async def tell_ready(settings: Settings, shows_token: bool) -> None:
     """Once requests are answered: the demonstration, if wanted, then where to go."""
     links = await _demonstrated(settings) if settings.demo else []
     base = settings.base_url
@@ -156,19 +159,19 @@ async def _ready(settings: Settings, shows_token: bool) -> None:
     places.append(("Guichet", f"{base}/guichet"))
     if settings.mail_catcher:
         places.append(("Boîte d’envoi", f"{base}/boite-envoi"))
-    _say("\nTournée est prête. Ouvrez :")
+    say("\nTournée est prête. Ouvrez :")
     for name, place in [*places, *links]:
-        _say(f"  {name:<34}{place}")
-    _say("\nPour arrêter : Ctrl+C.")
+        say(f"  {name:<34}{place}")
+    say("\nPour arrêter : Ctrl+C.")
 
 
 async def _demonstrated(settings: Settings) -> Sequence[tuple[str, str]]:
     """Fill an empty instance; what is worth opening in it. An instance without it is still an instance."""
     # This process's own address: the public one may lead through a proxy that isn't there yet.
     here = settings.model_copy(update={"public_url": None}).base_url
-    _say(f"Tournée répond sur {here}/")
+    say(f"Tournée répond sur {here}/")
     try:
-        summary = await demo.load(here, _token(settings), _say)
+        summary = await demo.load(here, _token(settings), say)
     except (demo.DemoFailed, httpx.HTTPError) as error:
         print(f"La démonstration n’a pas pu être chargée : {error}", file=sys.stderr)
         return []
@@ -180,7 +183,8 @@ def _token(settings: Settings) -> str:
     return settings.admin_token.get_secret_value()
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
     print(text, flush=True)
 
 

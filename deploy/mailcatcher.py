@@ -48,8 +48,8 @@ class _Catch:
 
 
 @asynccontextmanager
-async def catching(mailbox: Mailbox) -> AsyncIterator[str]:
-    """Take mail on a free loopback port while the block runs; gives the `SMTP_URL` to send it to."""
+async def catching(mailbox: Mailbox, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Take mail while the block runs, on a free port if none is given; gives the `SMTP_URL` to send it to."""
     loop = asyncio.get_running_loop()
     handler = _Catch(mailbox)
     # aiosmtpd logs every command, and commands name people.
@@ -59,9 +59,9 @@ async def catching(mailbox: Mailbox) -> AsyncIterator[str]:
         # A host name of its own: the default asks the network for one.
         return SMTP(handler, hostname="localhost", ident="Tournée", enable_SMTPUTF8=True, loop=loop)
 
-    server = await loop.create_server(protocol, "127.0.0.1", 0)
+    server = await loop.create_server(protocol, host, port)
     try:
-        yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"smtp://{host}:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
 

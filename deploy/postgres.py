@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy.binaries import Binaries, find_binaries
-from deploy.datadir import kept, write_private
+from deploy.datadir import kept, rotate, write_private
 from deploy.parent import die_with_parent
 from deploy.unprivileged import Account, account_for
 
@@ -23,7 +23,6 @@ _PORTS = range(20_000, 32_000)
 """Below what the kernel hands out to outgoing connections, so that a kept port stays free."""
 _PATIENCE = 30.0
 """Seconds for a start, a stop, or the crash recovery that comes first."""
-_LOG_LIMIT = 5_000_000
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
@@ -89,7 +88,7 @@ class EmbeddedServer:
         deadline = time.monotonic() + _PATIENCE
         while True:
             yield from _stopping_leftovers(self._cluster)
-            _rotate(self._log)
+            rotate(self._log)
             seen = self._log.stat().st_size if self._log.exists() else 0
             self._process = self._spawn()
             yield from self._becoming_ready(self._process, deadline)
@@ -240,15 +239,16 @@ def _create(cluster: Path, account: Account, binaries: Binaries, password: str) 
 
 
 def _port(data_dir: Path) -> int:
-    text = kept(data_dir / "postgres-port", lambda: str(_free_port()))
+    text = kept(data_dir / "postgres-port", lambda: str(free_port()))
     return int(text)
 
 
 def _choose_port(data_dir: Path) -> None:
-    write_private(data_dir / "postgres-port", f"{_free_port()}\n".encode())
+    write_private(data_dir / "postgres-port", f"{free_port()}\n".encode())
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody uses just now, and that the kernel gives to nobody by itself."""
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:
             try:
@@ -300,11 +300,6 @@ def _pid_file(cluster: Path) -> list[str]:
         return (cluster / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return []
-
-
-def _rotate(log: Path) -> None:
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(log.with_suffix(".log.1"))
 
 
 def _private(path: str, flags: int) -> int:

@@ -1,71 +1,47 @@
 """One service as its own process: `python -m deploy.service events`.
 
 It needs DATABASE_URL, SECRET_KEY and, for notifications, SMTP_URL; PUBLIC_URL is where people reach the
-whole instance, through a proxy that shares the addresses out as `deploy.dispatch` does.
+whole instance, through a proxy that shares the addresses out as `deploy.dispatch` does. A DATABASE_URL that
+names the server's administrator lets it prepare the server itself; without a name in it, somebody has done
+`python -m deploy.prepare` before.
 """
 
 import argparse
-import asyncio
 import sys
+from functools import partial
+from urllib.parse import urlsplit
 
-import uvloop
-
+from deploy import process
 from deploy.ending import Ending
 from deploy.hosting import (
     SERVICES,
-    calendar_domain,
+    check_prepared,
     create,
     listening_socket,
     opened,
     prepare,
     running,
     serve,
-    server_database,
 )
-from libs.settings import BadSettings, Settings, read_settings
-from libs.web import logs
+from libs.settings import Settings
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.service")
     parser.add_argument("name", choices=SERVICES)
-    name: str = parser.parse_args().name
-    try:
-        settings = read_settings()
-        server_url = _server_url(settings)
-        _ = settings.secret
-        settings = settings.model_copy(update={"calendar_domain": calendar_domain(settings)})
-        logs.configure()
-        return uvloop.run(_run(name, settings, server_url))
-    except BadSettings as error:
-        print(error, file=sys.stderr)
-        return 2
-
-
-async def _run(name: str, settings: Settings, server_url: str) -> int:
-    ending = Ending()
-    ending.on_signals()
-    try:
-        await _live(name, settings, server_url, ending)
-    except asyncio.CancelledError:
-        if not ending.event.is_set():
-            raise
-    return ending.exit_code
+    return process.run(partial(_live, parser.parse_args().name))
 
 
 async def _live(name: str, settings: Settings, server_url: str, ending: Ending) -> None:
     with listening_socket(settings) as address:
-        await prepare(server_url, settings)
+        if urlsplit(server_url).username:
+            await prepare(server_url, settings)
+        else:
+            await check_prepared(name, settings, server_url)
         async with opened(name, settings, server_url) as service:
             app = create(service)
             async with running(app, ending):
                 await serve(app, address, ending)
-
-
-def _server_url(settings: Settings) -> str:
-    if settings.database_url is None:
-        raise BadSettings("DATABASE_URL : l’adresse du serveur PostgreSQL manque.")
-    return server_database(settings.database_url)
 
 
 if __name__ == "__main__":

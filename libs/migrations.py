@@ -7,7 +7,7 @@ to the process, so migrations run one after the other, never concurrently.
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +36,10 @@ class PendingChanges(Exception):
 
 
 async def migrate(url: str, package: str) -> None:
-    """Bring the database at `url` to the newest revision of `package` ("services.events")."""
+    """Bring the database at `url` to the newest revision of `package` ("services.events").
+
+    A database that a newer release has migrated stays as it is: what this one needs is still there.
+    """
     history = _history(package)
     guard = await asyncpg.connect(url)
     try:
@@ -44,6 +47,13 @@ async def migrate(url: str, package: str) -> None:
         await _run(url, lambda connection: _upgrade(connection, history))
     finally:
         await guard.close()
+
+
+async def is_migrated(url: str, package: str) -> bool:
+    """Whether the database at `url` has the newest revision of `package`, or a newer release's."""
+    history = _history(package)
+    current = await _run(url, lambda connection: _context(connection).get_current_heads())
+    return set(current) == set(history.get_heads()) or _is_ahead(current, history)
 
 
 async def check(url: str, package: str) -> None:
@@ -129,9 +139,14 @@ async def _run(url: str, work: Callable[[Connection], T]) -> T:
         await engine.dispose()
 
 
+def _is_ahead(heads: Iterable[str], history: ScriptDirectory) -> bool:
+    known = {script.revision for script in history.walk_revisions()}
+    return any(head not in known for head in heads)
+
+
 def _upgrade(connection: Connection, history: ScriptDirectory) -> None:
-    def steps(revision: Any, _context: MigrationContext) -> Any:
-        return history._upgrade_revs("head", revision)
+    def steps(heads: Any, _context: MigrationContext) -> Any:
+        return [] if _is_ahead(heads, history) else history._upgrade_revs("head", heads)
 
     context = _context(connection, fn=steps, script=history, transaction_per_migration=True)
     with Operations.context(context):

@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 
 from deploy import postgres
+from deploy.kafka import broker
 from libs.database import Database, database_name, provision, service_url
 from libs.migrations import migrate
 from libs.settings import Settings
@@ -28,6 +29,7 @@ __all__ = ["ADMIN_TOKEN", "SECRET", "DatabaseFactory", "eventually"]
 
 SECRET = "a-secret-for-tests-only-0123456789"
 ADMIN_TOKEN = "an-admin-token-for-tests"
+SIGNING_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 _MAJOR = int(os.environ.get("TEST_POSTGRES", "18"))
 
 hypothesis.settings.register_profile("dev", deadline=None)
@@ -83,6 +85,25 @@ def postgres_url() -> Iterator[str]:
         # Nothing here must outlive a power cut, so nothing waits for the disk.
         with postgres.running(folder, major=_MAJOR, durable=False) as url:
             yield url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """`host:port` of a real Apache Kafka that many tests share: KAFKA_BOOTSTRAP's, or one of our own.
+
+    Tests keep out of each other's way with instance names of their own.
+    """
+    given = os.environ.get("KAFKA_BOOTSTRAP")
+    if given:
+        yield given
+        return
+    subprocess.run(["bash", "deploy/install.sh", "kafka"], check=True)
+    folder = Path(tempfile.mkdtemp(prefix="tournee-kafka-"))
+    try:
+        with broker.running(folder) as cluster:
+            yield cluster.bootstrap
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -171,6 +192,7 @@ def settings(data_dir: Path) -> Settings:
         "public_url": "http://testserver",
         "secret_key": SECRET,
         "admin_token": ADMIN_TOKEN,
+        "signing_key": SIGNING_KEY,
         "calendar_domain": "test.tournee.internal",
         "smtp_url": "smtp://127.0.0.1:9",
     }

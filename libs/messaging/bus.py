@@ -98,7 +98,19 @@ class Bus(Protocol):
         """Make `group` read `topics` again from the start: the current state of every key."""
 
     async def lag(self, group: str, topics: Sequence[Topic]) -> int:
-        """How many messages of `topics` the group has not acknowledged yet."""
+        """How many messages of `topics` the group has not acknowledged yet, or more.
+
+        A transport may count what compaction has removed meanwhile; 0 means that nothing is left.
+        """
+
+    async def names(self) -> Sequence[str]:
+        """The names of all streams on this bus that this service may read or append to, sorted.
+
+        `topics.federated_named` says which of them are federated.
+        """
+
+    async def run_compaction(self, topics: Sequence[Topic], stop: asyncio.Event) -> None:
+        """See, until `stop`, that `topics`, which this service writes, are compacted within their lags."""
 
     async def close(self) -> None:
         """Let go of every connection; `consume` calls must have been stopped before."""

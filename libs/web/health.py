@@ -23,14 +23,20 @@ class Health:
         self.database = database
         self.loops = loops
         self.more = more
+        self.is_leaving: Callable[[], bool] = lambda: False
+        """Whether the process is about to end; set by whoever runs it."""
 
     async def __call__(self) -> dict[str, object]:
-        """`service`, `ready`, `database` (`up`, `down`), `loops`, and what the service adds."""
-        up = await self._database_answers()
+        """`service`, `ready`, `leaving`, `database` (`up`, `down`), `loops`, and what the service adds.
+
+        Who leaves isn't ready, but still answers: a proxy that asks here sends the next requests elsewhere.
+        """
+        up, leaving = await self._database_answers(), self.is_leaving()
         crashed = "crashed" in self.loops.states.values()
         report: dict[str, object] = {
             "service": self.service,
-            "ready": up and not crashed,
+            "ready": up and not crashed and not leaving,
+            "leaving": leaving,
             "database": "up" if up else "down",
             "loops": dict(self.loops.states),
         }

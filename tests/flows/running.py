@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -34,6 +35,8 @@ def free_port() -> int:
 class RunningInstance:
     """`python -m deploy.local` on a folder of its own."""
 
+    program: Sequence[str] = ("deploy.local",)
+
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
@@ -58,7 +61,7 @@ class RunningInstance:
     def _launch(self) -> subprocess.Popen[bytes]:
         with (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "deploy.local"],
+                [sys.executable, "-m", *self.program],
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
                 stdout=log,

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from libs.migrations import PendingChanges, check, migrate, new_revision
+from libs.migrations import PendingChanges, check, is_migrated, migrate, new_revision
 
 _MODELS = """
 import sqlalchemy as sa
@@ -98,3 +98,20 @@ async def test_processes_that_start_together_migrate_once(package: str, database
         for _ in range(3)
     ]
     assert [await process.wait() for process in processes] == [0, 0, 0]
+
+
+async def test_a_newer_release_leaves_a_database_that_the_older_one_goes_on_with(
+    package: str, tmp_path: Path, database_url: DatabaseUrl
+) -> None:
+    await new_revision(await database_url("empty"), package, "First tables")
+    url = await database_url("empty")
+    assert not await is_migrated(url, package)
+    await migrate(url, package)
+    assert await is_migrated(url, package)
+
+    connection = await asyncpg.connect(url)
+    await connection.execute("update alembic_version set version_num = 'of-a-later-release'")
+    await migrate(url, package)
+    assert await is_migrated(url, package)
+    assert await connection.fetchval("select version_num from alembic_version") == "of-a-later-release"
+    await connection.close()

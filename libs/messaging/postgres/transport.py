@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import uuid
-import zlib
 from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
@@ -14,6 +13,7 @@ import orjson
 
 from libs.messaging.backoff import backoff_seconds, pause
 from libs.messaging.bus import BusUnavailable, Handler, JsonHeaders, Message
+from libs.messaging.partitions import partition_of
 from libs.messaging.postgres import membership, tables
 from libs.messaging.postgres.compaction import compact_topic
 from libs.messaging.postgres.consumer import Consumer, Pace
@@ -53,6 +53,14 @@ _LAG = """
 select count(*) from {log} l left join bus.place p on p.owner = current_user and p.group_name = $1
     and p.topic = {name} and p.partition = l.partition
 where l.position >= coalesce(p.position, 0)
+"""
+
+
+_NAMES = """
+select substr(c.relname, 5) from pg_class c
+where c.relnamespace = 'bus'::regnamespace and c.relkind = 'r' and starts_with(c.relname, 'log_')
+    and has_table_privilege(c.oid, 'select')
+order by 1
 """
 
 
@@ -106,6 +114,10 @@ class PostgresBus:
             counts = [await connection.fetchval(tables.with_tables(_LAG, topic), group) for topic in topics]
         return sum(counts)
 
+    async def names(self) -> Sequence[str]:
+        async with self._line.use() as connection:
+            return [record[0] for record in await connection.fetch(_NAMES)]
+
     async def compact(self, topics: Sequence[Topic], *, now: datetime | None = None) -> int:
         """Compact `topics`, as their writer, as if it were `now`; returns how many records have gone."""
         # On a line of its own, without a limit: a long log must not hold up publishing.
@@ -157,11 +169,6 @@ def _json(column: list[int] | list[str] | list[int | None]) -> str:
 def _headers(message: Message) -> str:
     headers = message.headers
     return headers.text if isinstance(headers, JsonHeaders) else orjson.dumps(dict(headers)).decode()
-
-
-def partition_of(message: Message) -> int:
-    """The same on every machine and in every release: records stay where their key's others are."""
-    return zlib.crc32(message.partition_key.encode()) % message.topic.partitions
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, object]) -> None:

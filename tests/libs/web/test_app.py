@@ -113,6 +113,7 @@ async def test_health_says_what_works_and_what_the_service_adds(
             "service": "events",
             "ready": True,
             "database": "up",
+            "leaving": False,
             "loops": {},
             "parked": 0,
             "lag": 3,
