@@ -14,6 +14,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from deploy.kafka import programs
 from deploy.kafka.jars import NoKafka
@@ -117,7 +118,9 @@ class Cluster:
             return f"kafka://{self.bootstrap}"
         name = user or _ADMIN
         password = self.guard.admin_password if name == _ADMIN else self.guard.users[name]
-        return f"kafka://{name}:{password}@{self.bootstrap}?security={self.guard.protocol.lower()}"
+        url = f"kafka://{quote(name)}:{quote(password, safe='')}@{self.bootstrap}"
+        ca = f"&ca={self.guard.certificate.with_name('ca.pem')}" if self.guard.certificate else ""
+        return f"{url}?security={self.guard.protocol.lower()}{ca}"
 
     def start(self) -> None:
         """Start all nodes that don't run, and wait until they answer."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 FEDERATED = ("sessions", "seats", "tallies", "heartbeat")
 """The streams that may leave a region, in the words of their payloads."""
-_FEDERATED = "federated."
+FEDERATED_PREFIX = "federated."
 _AWAY = timedelta(days=90)
 """A region may be cut off for so long: what it takes back meanwhile must still be in the log afterwards.
 
@@ -33,13 +33,13 @@ class Topic:
 
         Envelopes, schemas and signatures name it so, and stay true when a stream is copied.
         """
-        instance, dot, stream = self.name.partition("." + _FEDERATED)
-        return _FEDERATED + stream if instance and dot else self.name
+        instance, dot, stream = self.name.partition("." + FEDERATED_PREFIX)
+        return FEDERATED_PREFIX + stream if instance and dot else self.name
 
     @property
     def instance(self) -> str | None:
         """The instance that a federated stream belongs to; None for a stream inside an instance."""
-        instance, dot, _stream = self.name.partition("." + _FEDERATED)
+        instance, dot, _stream = self.name.partition("." + FEDERATED_PREFIX)
         return instance if instance and dot else None
 
 
@@ -62,7 +62,7 @@ def federated(instance: str) -> Mapping[str, Topic]:
     """
     return {
         stream: Topic(
-            f"{instance}.{_FEDERATED}{stream}",
+            f"{instance}.{FEDERATED_PREFIX}{stream}",
             writer="exporter",
             readers=("bridge", "national"),
             partitions=1,
@@ -74,7 +74,7 @@ def federated(instance: str) -> Mapping[str, Topic]:
 
 def federated_named(name: str) -> Topic | None:
     """The federated stream with this name on a bus, or None for the name of anything else."""
-    instance, dot, stream = name.partition("." + _FEDERATED)
+    instance, dot, stream = name.partition("." + FEDERATED_PREFIX)
     return federated(instance).get(stream) if instance and dot else None
 
 

@@ -109,9 +109,8 @@ async def _create(admin: AIOKafkaAdminClient, wanted: Mapping[str, Topic], copie
                 f"le sujet {outcome['topic']} manque et ce compte ne peut pas le créer; "
                 "lancez python -m deploy.kafka.topics avec un compte qui le peut"
             )
-        raise CannotServe(
-            f"le sujet {outcome['topic']} n’a pas pu être créé ({outcome.get('error_message') or error.__name__})"
-        )
+        said = outcome.get("error_message") or error.__name__
+        raise CannotServe(f"le sujet {outcome['topic']} n’a pas pu être créé ({said})")
 
 
 async def _check(admin: AIOKafkaAdminClient, wanted: Mapping[str, Topic], copies: int) -> None:

@@ -81,13 +81,20 @@ class KafkaBroker:
 
 
 async def alter(url: str, topic: Topic, config: dict[str, str]) -> None:
-    """Give the topic on the broker exactly these settings."""
+    """Give the topic on the broker exactly these settings, and wait until it goes by them."""
     admin = AIOKafkaAdminClient(**read_address(url).options())
     await admin.start()
     try:
         resource = ConfigResource(ConfigResourceType.TOPIC, NAMES.topic(topic), config)
         for response in await admin.alter_configs([resource]):
             assert all(code == 0 for code, *_ in response.resources), response
+        name = ConfigResource(ConfigResourceType.TOPIC, NAMES.topic(topic))
+
+        async def in_force() -> bool:
+            ((_, _, _, _, entries),) = (await admin.describe_configs([name]))[0].resources
+            return config.items() <= {entry[0]: entry[1] for entry in entries}.items()
+
+        await eventually(in_force)
     finally:
         await admin.close()
 

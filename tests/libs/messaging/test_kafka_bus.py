@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.broker import Cluster
-from libs.messaging.bus import Bus, Received
+from libs.messaging.bus import Received
 from libs.messaging.kafka.consumer import Pace
 from libs.messaging.kafka.provision import CannotServe, config_of, provision_kafka
 from libs.messaging.kafka.records import unpacked
@@ -24,7 +24,6 @@ from libs.messaging.topics import Topic, federated
 from tests.cuttable import cuttable_line
 from tests.libs.messaging.bus_contract import (
     BusContract,
-    Collector,
     TopicMaker,
     consuming,
     everything,
