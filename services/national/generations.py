@@ -1,4 +1,4 @@
-"""The generations of the read model: one serves, another is filled beside it, compared, and takes its place."""
+"""The generations of the read model: one serves, another is filled beside it and, if alike, takes over."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -201,8 +201,9 @@ async def _begin(session: AsyncSession, state: str, *, automatic: bool = False) 
             "insert into erased (generation, instance, stream, key, epoch, version, key_id)"
             " select :number, instance, stream, key, epoch, version, key_id from erased"
             " where generation = (select number from generation where state = 'serving')"
-            " and generation <> :number and not exists (select from instance_key where instance_key.instance = erased.instance"
-            "   and instance_key.key_id = erased.key_id and revoked_at is not null)"
+            " and generation <> :number and not exists (select from instance_key as signer"
+            "   where signer.instance = erased.instance and signer.key_id = erased.key_id"
+            "   and signer.revoked_at is not null)"
         ),
         {"number": number},
     )

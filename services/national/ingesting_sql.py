@@ -55,7 +55,7 @@ _FACT_NAMES, _SEAT_NAMES = _names(FACTS), _names(SEATS)
 _FACTS_GONE = [_NO_FACTS.get(name, "null") for name in _FACT_NAMES]
 _SEATS_GONE = [_NO_SEATS.get(name, "0") for name in _SEAT_NAMES]
 
-LOCK = "select pg_advisory_xact_lock($1::int, hashtext($2))"
+LOCK = "select pg_advisory_xact_lock($1::int, hashtext($2::text))"
 # The row is held so that nobody deletes or switches the generation before the batch is committed.
 CHECK = """
 select (select coalesce(max(id), 0) from registry_entry) as version,
@@ -71,7 +71,7 @@ select json_build_object('now', clock.decision_time(),
 # In one order, so that two instances that claim the same sessions wait for each other, never in a circle.
 CLAIM = """
 insert into session_owner (session_id, instance)
-select id, $2 from unnest($1::uuid[]) as id order by id on conflict do nothing
+select id, $2::text from unnest($1::uuid[]) as id order by id on conflict do nothing
 """
 OWNERS = "select session_id, instance from session_owner where session_id = any($1::uuid[])"
 
@@ -89,7 +89,7 @@ sides as materialized (
 ), cells as (
     insert into session_cell as cell
         (generation, instance, month, region, stream, theme, modality, status, {_listed(_SUMS)})
-    select $1, $2, month, region, stream, theme, modality, status, {_listed(_SUMS)}
+    select $1::int, $2::text, month, region, stream, theme, modality, status, {_listed(_SUMS)}
     from moved where {" or ".join(f"{name} <> 0" for name in _SUMS)}
     on conflict (generation, instance, month, region, stream, theme, modality, status)
         do update set {_listed(_SUMS, "{0} = cell.{0} + excluded.{0}")}
@@ -111,7 +111,7 @@ with come as materialized ({_come(f"id uuid, {FACTS}")}
     select session.* from come join session on session.generation = $1 and session.id = come.id
 ), changed as (
     insert into session as kept (generation, id, instance, {_listed(_FACT_NAMES)}, {_listed(_SEAT_NAMES)})
-    select $1, id, $2, {_listed(_FACT_NAMES)}, {_listed(_SEATS_GONE)} from come
+    select $1::int, id, $2::text, {_listed(_FACT_NAMES)}, {_listed(_SEATS_GONE)} from come
     where {_NOT_ERASED.format(stream="sessions", key="id::text", epoch="epoch", version="version")}
     on conflict (generation, id) do update set {_listed(_FACT_NAMES, "{0} = excluded.{0}")}
         where (excluded.epoch, excluded.version) > (kept.epoch, kept.version)
@@ -124,7 +124,7 @@ with come as materialized ({_come(f"id uuid, {SEATS}")}
     select session.* from come join session on session.generation = $1 and session.id = come.id
 ), changed as (
     insert into session as kept (generation, id, instance, {_listed(_SEAT_NAMES)}, {_listed(_FACT_NAMES)})
-    select $1, id, $2, {_listed(_SEAT_NAMES)}, {_listed(_FACTS_GONE)} from come
+    select $1::int, id, $2::text, {_listed(_SEAT_NAMES)}, {_listed(_FACTS_GONE)} from come
     where {_NOT_ERASED.format(stream="seats", key="id::text", epoch="seats_epoch", version="seats_version")}
     on conflict (generation, id) do update set {_listed(_SEAT_NAMES, "{0} = excluded.{0}")}
         where (excluded.seats_epoch, excluded.seats_version) > (kept.seats_epoch, kept.seats_version)
@@ -142,7 +142,7 @@ with come as materialized ({_come(typed)}
     where kept.generation = $1 and kept.instance = $2
 ), changed as (
     insert into {table} as kept (generation, instance, {_listed(names)})
-    select $1, $2, {_listed(names)} from come
+    select $1::int, $2::text, {_listed(names)} from come
     where {_NOT_ERASED.format(stream="tallies", key="key", epoch="epoch", version="version")}
     on conflict (generation, instance, key) do update set {_listed(names, "{0} = excluded.{0}")}
         where (excluded.epoch, excluded.version) > (kept.epoch, kept.version)
@@ -158,7 +158,7 @@ HEARTBEAT = f"""
 with come as ({_come(_HEARTBEAT)})
 insert into pulse as kept (generation, instance, {_listed(_names(_HEARTBEAT))}, received_at, sessions, seats,
     tallies)
-select $1, $2, {_listed(_names(_HEARTBEAT))}, '-infinity', 0, 0, 0 from come
+select $1::int, $2::text, {_listed(_names(_HEARTBEAT))}, '-infinity', 0, 0, 0 from come
 on conflict (generation, instance) do update set {_listed(_names(_HEARTBEAT), "{0} = excluded.{0}")}
     where (excluded.epoch, excluded.version) > (kept.epoch, kept.version)
 """  # noqa: S608
@@ -166,7 +166,7 @@ on conflict (generation, instance) do update set {_listed(_names(_HEARTBEAT), "{
 # What is gone. A tombstone as new as the state wins: nobody says less by mistake.
 ERASE = """
 insert into erased as kept (generation, instance, stream, key, epoch, version, key_id)
-select $1, $2, $4, key, epoch, version, key_id
+select $1::int, $2::text, $4, key, epoch, version, key_id
 from json_to_recordset($3::json) as come (key text, epoch int, version bigint, key_id text)
 on conflict (generation, instance, stream, key)
     do update set epoch = excluded.epoch, version = excluded.version, key_id = excluded.key_id
@@ -214,7 +214,7 @@ PROFILES_GONE = _COUNTS_GONE.format(table="profile")
 PULSE = """
 insert into pulse as kept (generation, instance, epoch, version, name, url, software, received_at, streams,
     shares, lag, sessions, seats, tallies)
-select $1, $2, 0, 0, '', '', '', least($3::timestamptz, clock.decision_time()), '{}', '{}', 0, $4, $5, $6
+select $1::int, $2::text, 0, 0, '', '', '', least($3::timestamptz, clock.decision_time()), '{}', '{}', 0, $4, $5, $6
 on conflict (generation, instance) do update set
     received_at = greatest(kept.received_at, excluded.received_at),
     sessions = kept.sessions + excluded.sessions,
