@@ -141,7 +141,6 @@ class Ingest:
         await connection.execute(
             sql.PULSE, self.generation, instance, newest, changes.sessions, changes.seats, changes.tallies
         )
-        await connection.execute(sql.TOLD, str(self.generation))
 
     async def _advance(self, connection: Plain, last: Received) -> None:
         position = last.offset + 1

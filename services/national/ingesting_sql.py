@@ -214,7 +214,7 @@ PROFILES_GONE = _COUNTS_GONE.format(table="profile")
 PULSE = """
 insert into pulse as kept (generation, instance, epoch, version, name, url, software, received_at, streams,
     shares, lag, sessions, seats, tallies)
-select $1::int, $2::text, 0, 0, '', '', '', least($3::timestamptz, clock.decision_time()), '{}', '{}', 0, $4, $5, $6
+values ($1, $2, 0, 0, '', '', '', least($3::timestamptz, clock.decision_time()), '{}', '{}', 0, $4, $5, $6)
 on conflict (generation, instance) do update set
     received_at = greatest(kept.received_at, excluded.received_at),
     sessions = kept.sessions + excluded.sessions,
@@ -237,5 +237,3 @@ from rows from (
 on conflict (topic, digest) do update set reason = excluded.reason, detail = excluded.detail
     where (kept.reason, kept.detail) <> (excluded.reason, excluded.detail)
 """
-TOLD = "select pg_notify('national', $1::text)"
-"""A hint to whoever shows figures that they have changed; whoever misses it asks again by himself."""

@@ -9,10 +9,10 @@ from tests.house.source import ROOT, calls, files, imported, parsed
 
 RULES = frozenset(
     {
-        "attention", "cards", "changes", "compose", "confirmation", "consequences", "doubles", "draw",
+        "attention", "believing", "cards", "changes", "compose", "confirmation", "consequences", "doubles", "draw",
         "explaining", "formats", "ical", "invariants", "itip", "library_names", "mailing", "merging",
-        "mime", "offers", "opening", "outcomes", "planning", "pools", "reaching", "reminders", "retrying",
-        "rounding", "schedule", "seatbook", "spelling", "standing", "structured_data", "topics",
+        "mime", "offers", "opening", "outcomes", "planning", "plausible", "pools", "reaching", "reminders", "retrying",
+        "rounding", "schedule", "searching", "seatbook", "spelling", "standing", "structured_data", "topics",
         "validation", "vtimezone", "waitlist",
     }
 )  # fmt: skip
