@@ -66,7 +66,7 @@ async def test_a_region_that_lies_changes_nothing_of_anothers(nation: Nation) ->
     honest = await nation.rows("select * from session where instance = 'estrie' order by id")
     counts = await nation.rows("select * from tally where instance = 'estrie'")
     cells = await nation.rows("select * from session_cell where instance = 'estrie'")
-    newest = {"version": 2**62, "time": NOON + timedelta(hours=1)}
+    newest: dict[str, Any] = {"version": 2**62, "time": NOON + timedelta(hours=1)}
     for id_ in ids:
         await nation.hear(
             liar.session(id_, region="13", title="À moi", **newest),
