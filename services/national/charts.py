@@ -131,12 +131,11 @@ def svg(chart: Chart, *, patterns: str) -> Markup:
     places = placed(chart.rows)
     series = range(max((len(row.values) for row in chart.rows), default=0))
     return Markup(
-        '<svg class="chart" role="img" width="100%" height="{h}em" aria-labelledby="{id}-n {id}-d">'
-        '<title id="{id}-n">{title}</title><desc id="{id}-d">{description}</desc>{labels}{bars}'
+        '<svg class="chart" role="img" width="100%" height="{h}em">'
+        "<title>{title}</title><desc>{description}</desc>{labels}{bars}"
         '<g class="v">{values}</g></svg>'
     ).format(
         h=_short(places[-1].bottom if places else 0),
-        id=chart.id,
         title=chart.title,
         description=chart.description,
         labels=_joined(_label(place) for place in places),

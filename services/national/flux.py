@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from libs.web.auth import NationalStaff
 from libs.web.i18n import LazyString, _
 from libs.web.problems import Problem, Unavailable
-from services.national.access import National
 from services.national.watching import Changes
 
 router = APIRouter(include_in_schema=False)
@@ -30,7 +30,7 @@ class NotAcceptable(Problem):
 
 
 @router.get("/national/flux")
-async def flux(request: Request, staff: National) -> Response:
+async def flux(request: Request, staff: NationalStaff) -> Response:
     """Server-sent events named `change` with a version; the first one is the version of now."""
     if MEDIA_TYPE not in request.headers.get("accept", ""):
         raise NotAcceptable

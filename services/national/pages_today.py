@@ -12,10 +12,10 @@ from starlette.responses import HTMLResponse
 from libs.clock import zone
 from libs.web import formats
 from libs.web.app import Reading
+from libs.web.auth import NationalStaff
 from libs.web.i18n import _, language_of
 from libs.web.templating import render
 from services.national import charts, figures, labels, tiles, watching
-from services.national.access import National
 from services.national.asking import HOME, Question, ask, choices
 from services.national.figures import Outcomes
 from services.national.filters import link
@@ -29,7 +29,7 @@ PATTERNS = "motif"
 
 
 @router.get("/national")
-async def today(request: Request, reading: Reading, staff: National) -> HTMLResponse:
+async def today(request: Request, reading: Reading, staff: NationalStaff) -> HTMLResponse:
     """Figures, map, charts: all of them for the filters of the address."""
     question = await ask(request, reading)
     language, filters = language_of(request), question.filters
@@ -64,7 +64,7 @@ async def today(request: Request, reading: Reading, staff: National) -> HTMLResp
 
 @router.get("/national/regions")
 async def regions(
-    request: Request, reading: Reading, staff: National, sort: Annotated[str, Query()] = DEFAULT_SORT
+    request: Request, reading: Reading, staff: NationalStaff, sort: Annotated[str, Query()] = DEFAULT_SORT
 ) -> HTMLResponse:
     """The map with its whole table, in any order."""
     question = await ask(request, reading)
@@ -112,7 +112,7 @@ def _map(page: Today) -> object:
     )
     return tiles.svg(
         page.map(),
-        id_="tuiles",
+        id_="pays",
         title=page.say(_("Personnes en attente d’une place, par région")),
         description=page.say(description),
         elsewhere=page.say(_("Ailleurs au Canada")),

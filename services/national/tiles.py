@@ -39,7 +39,7 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What a tile shows. `text` is its figure as written, `about` the same in words. `step`: 1 to 5."""
+    """What a tile shows. `text` is its figure as written, `about` what that doesn't say. `step`: 1 to 5."""
 
     text: str
     about: str
@@ -127,8 +127,8 @@ def svg(
     height = max(box.y for box in places) + SIDE + 1
     first_below = min(box.y for box in places if box.square.elsewhere)
     return Markup(
-        '<svg class="tiles" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{id}-n {id}-d">'
-        '<title id="{id}-n">{title}</title><desc id="{id}-d">{description}</desc>{defs}'
+        '<svg class="tiles" viewBox="0 0 {w} {h}" role="img">'
+        "<title>{title}</title><desc>{description}</desc>{defs}"
         '<defs><rect id="{id}-q" x="-{half}" y="-{mark}" width="{side}" height="{side}" rx="6"/></defs>'
         '{drawn}<text class="e" y="{y}">{elsewhere}</text></svg>'
     ).format(
@@ -155,13 +155,12 @@ def _tile(owner: str, patterns: str, box: Box, tile: Tile) -> Markup:
         square += Markup('<g class="o" fill="url(#{}-hatched)">{}</g>').format(patterns, square)
     size = font_size(tile.text)
     return Markup(
-        '<g class="{}" transform="translate({} {})"><title>{}</title>{}<text>{}</text>'
-        '<text class="f" y="26"{}>{}</text></g>'
+        '<g class="{}" transform="translate({} {})">{}{}<text>{}</text><text class="f" y="26"{}>{}</text></g>'
     ).format(
         classes + (" chosen" if tile.chosen else ""),
         box.x + SIDE // 2,
         box.y + MARK,
-        tile.about,
+        Markup("<title>{}</title>").format(tile.about) if tile.about else "",
         square,
         box.square.mark,
         Markup(' font-size="{:.0f}"').format(size) if size < LARGEST else "",

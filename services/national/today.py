@@ -195,7 +195,7 @@ class Today:
             text = NOTHING
         return tiles.Tile(
             text=text,
-            about=self.say(_("%(name)s : %(note)s", name=name, note=note)) if note else name,
+            about=self.say(_("%(name)s : %(note)s", name=name, note=note)) if note else "",
             kind=row.worth.value,
             step=tiles.step_of(waiting, ends),
             chosen=row.code == self.filters.region,

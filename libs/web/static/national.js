@@ -1,14 +1,13 @@
 /* Keeps an open national page up to date without moving the focus. The page is whole without it. */
 (() => {
-  "use strict";
-  const figures = document.getElementById("chiffres"), status = document.getElementById("annonce"), pause = document.getElementById("pause");
+  const id = name => document.getElementById(name), figures = id("chiffres"), pause = id("pause"), map = id("carte"), choice = id("region");
   const LEAST = 2000, OFTEN = 60000, SPOKEN = 30000;
   let source, timer, busy, again, paused = false, last = Date.now(), spoken = 0, said = figures.dataset.said;
 
   // Changes what differs and leaves the rest: the focus, an open table, a selection.
   function morph(old, fresh) {
     if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) return old.replaceWith(fresh.cloneNode(true));
-    if (old.nodeType !== 1) { if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue; return; }
+    if (old.nodeType !== 1) { if (old.data !== fresh.data) old.data = fresh.data; return; }
     for (const { name } of [...old.attributes]) if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     const nodes = [...old.childNodes];
@@ -24,7 +23,7 @@
       if (answer.redirected) return location.reload(); // signed out meanwhile
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (answer.ok) for (const old of document.querySelectorAll("[data-live]")) morph(old, page.getElementById(old.id));
-      if (figures.dataset.said !== said && last - spoken > SPOKEN) { status.textContent = said = figures.dataset.said; spoken = last; }
+      if (figures.dataset.said !== said && last - spoken > SPOKEN) { id("annonce").textContent = said = figures.dataset.said; spoken = last; }
     } catch { /* The network is away; the next event asks again. */ }
     busy = false;
     if (again) { again = false; soon(); }
@@ -33,23 +32,23 @@
     clearTimeout(timer);
     if (!paused && !document.hidden) timer = setTimeout(refresh, Math.max(0, last + LEAST - Date.now()) + Math.random() * 500);
   }
+  function stop() { clearTimeout(timer); if (source) source.close(); }
   function listen() {
     stop();
     if (paused || document.hidden) return;
     source = new EventSource("/national/flux");
     source.addEventListener("change", event => { if (event.data !== figures.dataset.version) soon(); });
   }
-  function stop() { clearTimeout(timer); if (source) source.close(); }
 
   document.addEventListener("visibilitychange", () => { listen(); soon(); });
   addEventListener("pagehide", stop);
   setInterval(() => { if (Date.now() - last > OFTEN) soon(); }, OFTEN / 4);
   pause.hidden = false;
   pause.addEventListener("click", () => { paused = !paused; pause.setAttribute("aria-pressed", paused); listen(); soon(); });
-  // A tile leads where its region's filter does.
-  document.getElementById("carte").addEventListener("click", event => {
-    const mark = event.target.closest("svg > g")?.querySelector("text")?.textContent, choice = document.getElementById("region");
-    if (mark) { choice.value = /\d/.test(mark) ? mark : "CA-" + mark; choice.form.submit(); }
-  });
+
+  // A tile names its region, and leads where the filter does.
+  const regionOf = event => event.target.closest("svg > g")?.querySelector("text")?.textContent.replace(/^\D/, "CA-$&");
+  map.addEventListener("mouseover", event => { const code = regionOf(event); map.title = code ? choice.querySelector(`[value="${code}"]`)?.text || "" : ""; });
+  map.addEventListener("click", event => { const code = regionOf(event); if (code) { choice.value = code; choice.form.submit(); } });
   listen();
 })();
