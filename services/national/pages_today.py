@@ -13,12 +13,13 @@ from libs.clock import zone
 from libs.web import formats
 from libs.web.app import Reading
 from libs.web.auth import NationalStaff
-from libs.web.i18n import _, language_of
+from libs.web.i18n import _, language_of, translate
 from libs.web.templating import render
 from services.national import charts, figures, labels, tiles, watching
 from services.national.asking import HOME, Question, ask, choices
 from services.national.figures import Outcomes
 from services.national.filters import link
+from services.national.incomplete import PACKAGE
 from services.national.periods import month_after
 from services.national.today import DEFAULT_SORT, FIRST_REGIONS, REGION_SORTS, Figure, Today
 
@@ -47,6 +48,7 @@ async def today(request: Request, reading: Reading, staff: NationalStaff) -> HTM
         figures=shown,
         said=_aloud(page, shown),
         version=version,
+        chosen=_chosen(question, language),
         rows=page.table(DEFAULT_SORT)[:FIRST_REGIONS],
         all_regions=link("/national/regions", replace(filters, region="")),
         sessions=link("/national/seances", filters),
@@ -95,6 +97,13 @@ def _outcome_span(question: Question) -> tuple[date, date]:
     return period.first, period.last
 
 
+def _chosen(question: Question, language: str) -> str:
+    """The filters in words: paper has no form."""
+    offered = choices(question, language)
+    texts = [dict(offered[name])[getattr(question.filters, name)] for name in offered]
+    return formats.full_stop(" · ".join(translate(text, language, PACKAGE) for text in texts))
+
+
 def _aloud(page: Today, shown: list[Figure]) -> str:
     """The figures in one sentence, for who can't see them change."""
     return formats.listing([f"{item.text} {page.say(item.label)}" for item in shown], page.language)
@@ -104,7 +113,7 @@ def _map(page: Today) -> object:
     most = page.most_wanted()
     description = (
         _(
-            "Le plus de personnes attendent dans : %(names)s. Tous les chiffres sont dans le tableau.",
+            "Le plus de personnes attendent dans : %(names)s. Tous les chiffres sont dans le tableau.",
             names=most,
         )
         if most

@@ -15,8 +15,8 @@ from services.national.demand import Counts, RegionFigures, Worth, region_figure
 from services.national.figures import STATES, Figures, Outcomes
 from services.national.filters import NO_REGION, Filters, link
 from services.national.freshness import Heard, Hearing, Standing
+from services.national.incomplete import PACKAGE, concerned, incomplete, listed
 
-PACKAGE = "services.national"
 PAGE: Final = "/national"
 FIRST_REGIONS: Final = 10
 Words = LazyString | str
@@ -116,49 +116,15 @@ class Today:
 
     @property
     def concerned(self) -> list[Heard]:
-        return self.hearing.concerned(
-            self.filters.region if self.filters.region != NO_REGION else "", self.filters.instance
-        )
+        return concerned(self.hearing, self.filters)
 
     def incomplete(self) -> list[LazyString]:
-        """Why these figures aren't whole, and because of whom: one sentence per reason."""
-        now, stream = self.hearing.now, self.filters.stream
-        silent = [one for one in self.concerned if one.standing(now) is not Standing.LIVE]
-        heard = [one.name for one in silent if one.received_at is not None]
-        never = [one.name for one in silent if one.received_at is None]
-        nothing = [one.name for one in self.concerned if one.shares_nothing(stream)]
-        found = []
-        if heard:
-            found.append(_("Derniers chiffres connus seulement : %(names)s.", names=self._listed(heard)))
-        if never:
-            found.append(_("Rien n’est encore arrivé de : %(names)s.", names=self._listed(never)))
-        if nothing:
-            found.append(_("Non partagé : %(names)s.", names=self._listed(nothing)))
-        if not stream:
-            for volet, words in labels.STREAMS.items():
-                partly = [
-                    one.name for one in self.concerned if one.name not in nothing and volet in one.withheld()
-                ]
-                if partly:
-                    found.append(
-                        _(
-                            "Volet « %(volet)s » non partagé : %(names)s.",
-                            volet=words,
-                            names=self._listed(partly),
-                        )
-                    )
-        return found
+        return incomplete(self.hearing, self.filters, self.language)
 
     def uncounted(self) -> str:
         """Who doesn't share what came of participations."""
         names = [one.name for one in self.concerned if one.shares_nothing(self.filters.stream, "counts")]
-        return self._listed(names) if names else ""
-
-    def _listed(self, names: Sequence[str], most: int = 6) -> str:
-        if len(names) <= most:
-            return formats.listing(names, self.language)
-        rest = self.say(ngettext("%(count)s autre", "%(count)s autres", len(names) - most + 1))
-        return formats.listing([*names[: most - 1], rest], self.language)
+        return listed(names, self.language) if names else ""
 
     # The map and its table
 
@@ -195,7 +161,7 @@ class Today:
             text = NOTHING
         return tiles.Tile(
             text=text,
-            about=self.say(_("%(name)s : %(note)s", name=name, note=note)) if note else "",
+            about=self.say(_("%(name)s : %(note)s", name=name, note=note)) if note else "",
             kind=row.worth.value,
             step=tiles.step_of(waiting, ends),
             chosen=row.code == self.filters.region,
@@ -327,7 +293,7 @@ class Today:
     ) -> Chart:
         most = max(rows, key=lambda row: row.total, default=None)
         description = (
-            _("Le plus : %(label)s, %(value)s.", label=most.label, value=most.text)
+            _("Le plus : %(label)s, %(value)s.", label=most.label, value=most.text)
             if most is not None and most.total
             else _("Il n’y a encore rien à montrer.")
         )
