@@ -19,7 +19,7 @@ SIDE_LABEL: Final = 11
 """So many characters still fit beside the bars; longer labels stand above them."""
 LINE: Final = 32
 """Characters in a line above a bar."""
-LABEL_WIDTH, VALUE_GAP = 32.0, 1.5
+LABEL_WIDTH, VALUE_GAP = 33.0, 1.5
 """Per cent: the labels' room beside the bars, and what parts a bar from its value."""
 LINE_HEIGHT, BAR_HEIGHT, GAP, BASELINE = 1.35, 1.15, 0.6, 0.9
 """In em. The height of a bar stands in the style sheet too."""

@@ -41,6 +41,13 @@ LEVELS: Mapping[str, LazyString] = {
     "counts": _("les séances et les décomptes"),
     "profile": _("les séances, les décomptes et les profils"),
 }
+SHORT_LEVELS: Mapping[str, LazyString] = {
+    "nothing": _("non partagé"),
+    "sessions": _("séances"),
+    "counts": _("décomptes"),
+    "profile": _("profils"),
+}
+"""Each level holds the ones before it."""
 STANDINGS: Mapping[Standing, LazyString] = {
     Standing.LIVE: _("En ligne"),
     Standing.OFFLINE: _("Hors ligne"),

@@ -26,6 +26,9 @@ from services.national.pages_sessions import place_of
 
 router = APIRouter(include_in_schema=False)
 
+A_PAGE = 24
+"""Sessions on a page: what 50 kB hold."""
+
 
 @router.get("/national/calendrier")
 async def calendar(
@@ -38,11 +41,13 @@ async def calendar(
     question = await ask(request, reading)
     language, filters = language_of(request), question.filters
     try:
-        found = await listing.page(reading, filters, question.period, question.now, cursor=cursor)
+        found = await listing.page(
+            reading, filters, question.period, question.now, cursor=cursor, limit=A_PAGE
+        )
     except BadCursor:
         question.mistakes.add("", _("La suite demandée n’existe plus. Voici le début de la liste."))
         cursor = None
-        found = await listing.page(reading, filters, question.period, question.now)
+        found = await listing.page(reading, filters, question.period, question.now, limit=A_PAGE)
     settings = service_of(request).settings
     feed = link(PATH, filters, lang="" if language == SOURCE else language)
     base = urlsplit(settings.base_url)

@@ -1,5 +1,6 @@
 """`/national/instances`: how each instance is heard, and how much of what it says is here and believed."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -73,19 +74,20 @@ def _words(request: Request) -> dict[str, Any]:
         "colours": COLOURS,
         "streams": labels.STREAMS,
         "volets": VOLETS,
-        "level": _level,
+        "level": partial(_level, words=labels.LEVELS),
+        "short_level": partial(_level, words=labels.SHORT_LEVELS),
         "reasons": labels.REASONS,
         "data_streams": labels.DATA_STREAMS,
         "local": lambda moment: moment.astimezone(zone(HOME)),
     }
 
 
-def _level(one: InstanceState, volet: str) -> LazyString | str:
+def _level(one: InstanceState, volet: str, words: Mapping[str, LazyString]) -> LazyString | str:
     """What an instance shares of a volet: nothing is said as « non partagé », never as a zero."""
     shared = one.heard.shares.get(volet)
     if shared is None:
         return _("pas encore dit")
-    return _("non partagé") if shared == "nothing" else labels.label(labels.LEVELS, shared)
+    return _("non partagé") if shared == "nothing" else labels.label(words, shared)
 
 
 def _here(one: InstanceState) -> object:

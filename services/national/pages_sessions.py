@@ -1,5 +1,6 @@
 """From a figure to the sessions behind it, and to one of them with its seats; never to a person."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -93,7 +94,7 @@ async def session(request: Request, reading: Reading, staff: NationalStaff, sess
         stream=labels.label(labels.STREAMS, row.stream),
         theme=labels.theme(row.theme or "", language),
         spoken=labels.label(labels.LANGUAGES, row.language),
-        kinds=[(labels.label(labels.SEAT_KINDS, kind), seats) for kind, seats in row.by_kind.items()],
+        kinds=[(labels.label(labels.SEAT_KINDS, kind), seats) for kind, seats in _in_order(row.by_kind)],
         columns=SEATS,
         counted_at=row.seats_updated_at.astimezone(here) if row.seats_updated_at else None,
         now=utc_now().astimezone(here),
@@ -107,6 +108,12 @@ def place_of(row: SessionRow) -> LazyString | str:
     if not row.place:
         return _("Lieu à confirmer")
     return _("%(place)s, ou en ligne", place=row.place) if row.modality == "hybrid" else row.place
+
+
+def _in_order(by_kind: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Mapping[str, int]]]:
+    """On site first; a kind that a newer instance knows stands last."""
+    known = list(labels.SEAT_KINDS)
+    return sorted(by_kind.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known))
 
 
 def _id_of(text: str) -> UUID:
