@@ -129,7 +129,7 @@ def _bridge(settings: Settings, server_url: str) -> Bridge | None:
 async def running(app: FastAPI, ending: Ending) -> AsyncIterator[None]:
     """The application's loops run during the block, and the upkeep of the logs that its service writes."""
     service: Service = app.state.service
-    app.state.on_crash = ending.crash
+    app.state.on_crash, app.state.ending = ending.crash, ending.event
     app.state.health.is_leaving = lambda: ending.leaving
     streams = topics.streams(service.settings.instance)
     written = [topic for topic in streams if topic.writer == service.name]
