@@ -38,7 +38,10 @@ def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
 
 
 class Instance(Model, table=True):
-    """A regional network's instance. `epoch`: the newest that national staff have confirmed."""
+    """A regional network's instance. `epoch`: the newest that national staff have confirmed.
+
+    One whose national view this is (`own`) belongs to the same operators: its epochs need nobody else.
+    """
 
     __tablename__ = "instance"
 
@@ -46,6 +49,7 @@ class Instance(Model, table=True):
     name: str
     status: str = "active"
     epoch: int = 1
+    own: bool = False
     registered_at: datetime = _instant()
 
     __table_args__ = (_one_of("status", ("active", "suspended", "retired")),)
@@ -255,7 +259,11 @@ class SessionCell(Model, table=True):
 
 
 class Erased(Model, table=True):
-    """What an instance has taken back, so that a late message from before doesn't bring it back."""
+    """What an instance has taken back, so that a late message from before doesn't bring it back.
+
+    Whatever a rebuild reads, it starts from these: the streams forget them after a few days. `key_id`: who
+    signed it, because what a revoked key took back is believed no more than what it said.
+    """
 
     __tablename__ = "erased"
 
@@ -265,6 +273,21 @@ class Erased(Model, table=True):
     key: str = Field(primary_key=True)
     epoch: int
     version: int = Field(sa_type=sa.BigInteger)
+    key_id: str
+
+
+class Progress(Model, table=True):
+    """Up to where a generation has taken in a partition, written with the effect of each batch."""
+
+    __tablename__ = "progress"
+
+    generation: int = Field(primary_key=True)
+    topic: str = Field(primary_key=True)
+    partition: int = Field(primary_key=True)
+    position: int = Field(sa_type=sa.BigInteger)
+    """The next position to read."""
+
+    __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
 
 class Tally(Model, table=True):

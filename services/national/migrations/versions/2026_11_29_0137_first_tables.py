@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "202611290129"
+revision = "202611290137"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("key_id", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("generation", "instance", "stream", "key", name=op.f("pk_erased")),
     )
     op.create_table(
@@ -44,6 +45,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("own", sa.Boolean(), nullable=False),
         sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("status in ('active', 'suspended', 'retired')", name=op.f("ck_instance_status")),
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_instance")),
@@ -63,6 +65,15 @@ def upgrade() -> None:
         sa.Column("rounded", sa.Integer(), nullable=False),
         sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("generation", "instance", "key", name=op.f("pk_profile")),
+    )
+    op.create_table(
+        "progress",
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "topic", "partition", name=op.f("pk_progress")),
+        postgresql_with={"fillfactor": "50"},
     )
     op.create_table(
         "pulse",
@@ -311,6 +322,7 @@ def downgrade() -> None:
     op.drop_index("ix_quarantined_instance_reason", table_name="quarantined")
     op.drop_table("quarantined")
     op.drop_table("pulse")
+    op.drop_table("progress")
     op.drop_table("profile")
     op.drop_table("instance")
     op.drop_index(
