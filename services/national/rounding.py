@@ -1,4 +1,4 @@
-"""What of the country's figures is published: a count about people leaves as a multiple of 5, by a keyed draw.
+"""What of the country's figures is published: a count of people leaves as a multiple of 5, by a keyed draw.
 
 Two descriptions of one count (a region, and the only network that serves it; a year, and the one month in
 which anything happened) are one cell: it is named by the facts that it sums, so it is drawn once. Somebody

@@ -2,23 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.web.i18n import LazyString, _
 from services.national.figures import hearing
-from services.national.freshness import Hearing, Heard, Standing
+from services.national.freshness import Heard, Hearing, Standing
 from services.national.indicators.asking import Question
 from services.national.indicators.counting import Cells, Key, counted
 from services.national.indicators.definitions import Indicator
 from services.national.indicators.measures import Measure
 from services.national.indicators.presenting import Figure, present
 from services.national.rounding import Counted, published
-
-ALL_REGIONS: Final = "all_regions"
-"""A count that is always there: alone, it makes no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +33,7 @@ class Missing:
     """An instance that is missing from some figures, or whose figures are old: never a zero.
 
     `why` is `never-heard`, `offline`, `suspended` or `not-shared` (of these streams, for these indicators).
+    `silent`: there is no figure of it at all; else the figures hold what it last said, or shares.
     """
 
     instance: str
@@ -46,6 +43,7 @@ class Missing:
     streams: tuple[str, ...] = ()
     indicators: tuple[str, ...] = ()
     regions: frozenset[str] = frozenset()
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,11 @@ class Answer:
     def first(self, indicator: str, measure: str = "") -> Row | None:
         """The row of a measure, for a question that isn't told apart."""
         return next(
-            (r for r in self.rows if r.indicator.id == indicator and (not measure or r.measure.id == measure)),
+            (
+                r
+                for r in self.rows
+                if r.indicator.id == indicator and (not measure or r.measure.id == measure)
+            ),
             None,
         )
 
@@ -75,25 +77,33 @@ class Answer:
 async def answer(session: AsyncSession, question: Question, key: bytes) -> Answer:
     """Count, round if it is to be published (`key`: `rounding.national_key`), and say what follows."""
     heard = await hearing(session)
-    asked = [(one, measure) for one in question.asked for measure in question.measures(one)]
+    asked = measures_of(question)
     cells = await counted(session, question, list(dict.fromkeys(measure for _one, measure in asked)))
-    return _said(question, asked, cells, heard, key)
+    missing = who_is_missing(question, heard, asked)
+    return said(question, cells, missing, len(_concerned(question, heard)), heard.now, key)
 
 
-def _said(
+def measures_of(question: Question) -> list[tuple[Indicator, Measure]]:
+    """What a question is answered with."""
+    return [(one, measure) for one in question.asked for measure in question.measures(one)]
+
+
+def said(
     question: Question,
-    asked: Sequence[tuple[Indicator, Measure]],
     cells: Mapping[Measure, Cells],
-    heard: Hearing,
+    missing: Sequence[Missing],
+    concerned: int,
+    now: datetime,
     key: bytes,
 ) -> Answer:
-    missing = who_is_missing(question, heard, asked)
+    """The answer from counts, whoever kept them; `concerned`: how many instances the question is about."""
+    asked = measures_of(question)
     rows: list[Row] = []
     for indicator, measure in asked:
-        rows += _rows(question, indicator, measure, cells[measure], missing, heard, key)
+        rows += _rows(question, indicator, measure, cells[measure], missing, concerned, key)
     shown = {indicator.id for indicator, _measure in asked}
     left_out = [LeftOut(one, _NOT_SO) for one in question.asked if one.id not in shown]
-    return Answer(question, rows, missing, left_out, heard.now)
+    return Answer(question, rows, missing, left_out, now)
 
 
 _NOT_SO = _("Cet indicateur ne se répartit pas ainsi.")
@@ -105,7 +115,7 @@ def _rows(
     measure: Measure,
     cells: Cells,
     missing: Sequence[Missing],
-    heard: Hearing,
+    concerned: int,
     key: bytes,
 ) -> Iterable[Row]:
     columns = question.columns(measure)
@@ -113,9 +123,13 @@ def _rows(
     for values, counts in sorted(cells.items(), key=lambda item: _order(item[0])):
         said = publish(counts, key) if question.rounded else exact(counts)
         # A row that is there only because its true count isn't zero would say so.
-        if any(count.n for name, count in said.items() if name != ALL_REGIONS):
-            rows.append(Row(indicator, measure, dict(zip(columns, values, strict=True)), present(measure, said)))
-    return rows + list(_unsaid(indicator, measure, columns, rows, missing, heard))
+        if measure.source == "instances" or any(
+            said[count.name].n for count in measure.counts if count.varies
+        ):
+            rows.append(
+                Row(indicator, measure, dict(zip(columns, values, strict=True)), present(measure, said))
+            )
+    return rows + list(_unsaid(indicator, measure, columns, rows, missing, concerned))
 
 
 def exact(counts: Mapping[str, Counted]) -> Mapping[str, Counted]:
@@ -138,14 +152,14 @@ def _unsaid(
     columns: Sequence[str],
     rows: Sequence[Row],
     missing: Sequence[Missing],
-    heard: Hearing,
+    concerned: int,
 ) -> Iterable[Row]:
     """The total, or the regions and instances, of which there is no figure: zero if somebody would know."""
-    without = [one for one in missing if one.why != "offline" and indicator.id in one.indicators]
+    without = [one for one in missing if one.silent and indicator.id in one.indicators]
     if not columns and not rows:
-        nobody = bool(heard.instances) and len(without) == len(heard.instances)
+        nobody = len({one.instance for one in without}) == concerned
         counts = {count.name: Counted() for count in measure.counts}
-        figure = Figure(None) if nobody or not heard.instances else present(measure, counts)
+        figure = Figure(None) if nobody else present(measure, counts)
         yield Row(indicator, measure, {}, figure, missing=without[0].why if without and nobody else "")
     if tuple(columns) == ("instance",):
         known = {row.cell["instance"] for row in rows}
@@ -168,7 +182,9 @@ def who_is_missing(
         standing = one.standing(heard.now)
         everything = tuple(dict.fromkeys(indicator.id for indicator, _measure in asked))
         if standing is Standing.NEVER:
-            found.append(Missing(one.slug, one.name, "never-heard", None, (), everything, one.regions))
+            found.append(
+                Missing(one.slug, one.name, "never-heard", None, (), everything, one.regions, silent=True)
+            )
             continue
         if standing in (Standing.OFFLINE, Standing.SUSPENDED):
             why = str(standing.value)
@@ -187,7 +203,9 @@ def _concerned(question: Question, heard: Hearing) -> list[Heard]:
     ]
 
 
-def _not_shared(question: Question, one: Heard, asked: Sequence[tuple[Indicator, Measure]]) -> Iterable[Missing]:
+def _not_shared(
+    question: Question, one: Heard, asked: Sequence[tuple[Indicator, Measure]]
+) -> Iterable[Missing]:
     streams = question.filters.get("stream", ("public", "pro"))
     lacking: dict[tuple[str, ...], list[str]] = {}
     for indicator, measure in asked:
@@ -197,8 +215,7 @@ def _not_shared(question: Question, one: Heard, asked: Sequence[tuple[Indicator,
         if withheld and indicator.id not in lacking.setdefault(withheld, []):
             lacking[withheld].append(indicator.id)
     for withheld, indicators in lacking.items():
-        # Only who shares nothing of what was asked for has no figure at all.
-        regions = one.regions if len(withheld) == len(streams) else frozenset[str]()
-        yield Missing(one.slug, one.name, "not-shared", None, withheld, tuple(indicators), regions)
-
-
+        silent = len(withheld) == len(streams)
+        yield Missing(
+            one.slug, one.name, "not-shared", None, withheld, tuple(indicators), one.regions, silent=silent
+        )

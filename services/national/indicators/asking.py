@@ -1,8 +1,8 @@
 """A question to the indicators, as an address asks it: which ones, told apart by what, among what, when."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -22,7 +22,19 @@ DIMENSIONS: Final = (
 )  # fmt: skip
 """In the order in which they are shown."""
 FILTERS: Final = tuple(name for name in DIMENSIONS if name != "month")
-OTHERS: Final = ("indicator", "by", "from", "to", "format", "rounded", "snapshot", "version", "limit", "cursor", "lang")
+OTHERS: Final = (
+    "indicator",
+    "by",
+    "from",
+    "to",
+    "format",
+    "rounded",
+    "snapshot",
+    "version",
+    "limit",
+    "cursor",
+    "lang",
+)
 PUBLISHED_DIMENSIONS: Final = 2
 """By how many dimensions beside the period a publication, or a snapshot, may tell figures apart at once."""
 MOST: Final = 10_000
@@ -68,19 +80,19 @@ class Question:
         names = self.names
         if measure.source == "instances":
             # It is about now, whatever the period, and always said of each instance.
-            return names <= {"instance"} and self.snapshot is None
+            return names <= {"instance"}
         return names <= frozenset(measure.dimensions)
 
     def columns(self, measure: Measure) -> tuple[str, ...]:
         """What the rows of a measure are told apart by."""
         return ("instance",) if measure.source == "instances" else self.by
 
-    def without(self, *names: str) -> "Question":
-        return replace(self, filters={k: v for k, v in self.filters.items() if k not in names})
 
+def read_question(query: QueryParams, *, published: bool = False) -> Question:
+    """The question of an address, or `Malformed` with a sentence for each part that can't be understood.
 
-def read_question(query: QueryParams) -> Question:
-    """The question of an address, or `Malformed` with a sentence for each part that can't be understood."""
+    `published`: its figures are rounded, whatever the address says.
+    """
     wrong: list[FieldError] = []
     for name in dict.fromkeys(query.keys()):
         if name not in FILTERS and name not in OTHERS:
@@ -91,14 +103,16 @@ def read_question(query: QueryParams) -> Question:
         filters=_filters(query, wrong),
         first=_month(query, "from", wrong),
         last=_month(query, "to", wrong),
-        rounded=_yes(query, "rounded", wrong),
+        rounded=_yes(query, "rounded", wrong) or published,
         snapshot=_month(query, "snapshot", wrong),
         version=_version(query, wrong),
     )
     if question.first and question.last and question.last < question.first:
         wrong.append(FieldError("to", _("La fin de la période vient avant son début.")))
     if question.snapshot and (question.first or question.last):
-        wrong.append(FieldError("snapshot", _("Un instantané est d’un seul mois : n’ajoutez ni début ni fin.")))
+        wrong.append(
+            FieldError("snapshot", _("Un instantané est d’un seul mois : n’ajoutez ni début ni fin."))
+        )
     if question.version and not question.snapshot:
         wrong.append(FieldError("version", _("Dites aussi de quel instantané est cette version.")))
     if not wrong:
@@ -110,15 +124,17 @@ def read_question(query: QueryParams) -> Question:
 
 def _misfits(question: Question) -> list[FieldError]:
     """What can't be asked at once."""
-    if not question.indicators:
-        names = question.names
-        known = any(question.measures(one) for one in question.asked)
-        return [] if known or not names else [FieldError("by", _NOTHING_FITS)]
+    if not question.indicators and not any(question.measures(one) for one in question.asked):
+        return [FieldError("by", _NOTHING_FITS)]
     found = []
     for id_ in question.indicators:
         indicator = INDICATORS[id_]
         if indicator.waits_for is not None:
-            text = _("L’indicateur %(id)s n’est pas encore alimenté. Il attend : %(what)s", id=id_, what=indicator.waits_for)
+            text = _(
+                "L’indicateur %(id)s n’est pas encore alimenté. Il attend : %(what)s",
+                id=id_,
+                what=indicator.waits_for,
+            )
             found.append(FieldError("indicator", text))
         elif not question.measures(indicator):
             text = _(
@@ -186,7 +202,9 @@ def _by(query: QueryParams, wrong: list[FieldError]) -> tuple[str, ...]:
     found = _several(query, "by")
     for name in found:
         if name not in DIMENSIONS:
-            text = _("Nous ne connaissons pas cette dimension. Il y a : %(names)s.", names=", ".join(DIMENSIONS))
+            text = _(
+                "Nous ne connaissons pas cette dimension. Il y a : %(names)s.", names=", ".join(DIMENSIONS)
+            )
             wrong.append(FieldError("by", text))
             return ()
     return tuple(name for name in DIMENSIONS if name in found)
@@ -201,7 +219,10 @@ def _filters(query: QueryParams, wrong: list[FieldError]) -> dict[str, tuple[str
         if not all(_VALUE.fullmatch(value) for value in values):
             wrong.append(FieldError(name, _("Cette valeur ne peut pas être un identifiant.")))
         elif name in _CLOSED and not set(values) <= _CLOSED[name]:
-            text = _("Choisissez une des réponses proposées : %(expected)s.", expected=", ".join(sorted(_CLOSED[name])))
+            text = _(
+                "Choisissez une des réponses proposées : %(expected)s.",
+                expected=", ".join(sorted(_CLOSED[name])),
+            )
             wrong.append(FieldError(name, text))
         else:
             found[name] = values
@@ -237,7 +258,7 @@ def _version(query: QueryParams, wrong: list[FieldError]) -> int | None:
     value = query.get("version", "").strip()
     if not value:
         return None
-    if not value.isascii() or not value.isdecimal() or not 0 < int(value[:9]) or len(value) > 9:
+    if not value.isascii() or not value.isdecimal() or len(value) > 9 or int(value) == 0:
         wrong.append(FieldError("version", _("Donnez le numéro d’une version : 1, 2, …")))
         return None
     return int(value)
@@ -248,7 +269,3 @@ def _yes(query: QueryParams, name: str, wrong: list[FieldError]) -> bool:
     if value not in _YES and value not in _NO:
         wrong.append(FieldError(name, _("Répondez par true ou false.")))
     return value in _YES
-
-
-def values_of(question: Question, name: str) -> Sequence[str]:
-    return question.filters.get(name, ())

@@ -1,4 +1,4 @@
-"""Counts of facts in plain SQL: from the cells of sessions, the sessions themselves, the tallies, the pulses."""
+"""Counts of facts in plain SQL: from cells of sessions, the sessions themselves, tallies and pulses."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,7 +57,8 @@ _IN_CELLS: Final = {
     "taken": "sum(confirmed) filter (where status = 'held')",
     "capacity": "sum(capacity) filter (where status = 'held')",
     "held_seats": "sum(held) filter (where status = 'published')",
-    "regions": "count(distinct region) filter (where status = 'held' and sessions > 0 and region = any(:quebec))",
+    "regions": "count(distinct region) filter (where status = 'held' and sessions > 0 "
+    "and region = any(:quebec))",
     "provinces": "count(distinct region) filter (where status = 'held' and sessions > 0 and region <> '' "
     "and region <> all(:quebec))",
     "all_regions": "cardinality(cast(:quebec as text[]))",
@@ -84,7 +85,9 @@ _TELLS_APART: Final = frozenset({"delivered_by", "language"})
 """What the cells don't know, so that the sessions themselves must be read."""
 
 
-async def counted(session: AsyncSession, question: Question, measures: Sequence[Measure]) -> Mapping[Measure, Cells]:
+async def counted(
+    session: AsyncSession, question: Question, measures: Sequence[Measure]
+) -> Mapping[Measure, Cells]:
     """The counts of each measure: one statement for each kind of fact, whatever the number of measures."""
     found: dict[Measure, Cells] = {}
     public = [one for one in measures if one.source == "sessions"]
@@ -102,11 +105,11 @@ async def counted(session: AsyncSession, question: Question, measures: Sequence[
 
 
 def _only(cells: Cells, measure: Measure) -> Cells:
-    names = [count.name for count in measure.counts]
+    always = measure.source == "instances"
     return {
-        key: {name: counts.get(name, Counted()) for name in names}
+        key: {count.name: counts.get(count.name, Counted()) for count in measure.counts}
         for key, counts in cells.items()
-        if any(counts.get(name, Counted()).n for name in names if name != "all_regions")
+        if always or any(counts[one.name].n for one in measure.counts if one.varies and one.name in counts)
     }
 
 
@@ -114,11 +117,15 @@ async def _of_sessions(session: AsyncSession, question: Question, counts: Iterab
     names = {count.name for count in counts}
     found: dict[Key, dict[str, Counted]] = defaultdict(dict)
 
-    async def add(table: str, columns: Mapping[str, str], sums: Mapping[str, str], where: str = "true") -> None:
+    async def add(
+        table: str, columns: Mapping[str, str], sums: Mapping[str, str], where: str = "true"
+    ) -> None:
         wanted = {name: sql for name, sql in sums.items() if name in names}
         if not wanted:
             return
-        given: dict[str, Any] = {"quebec": _QUEBEC} if any(":quebec" in sql for sql in wanted.values()) else {}
+        given: dict[str, Any] = (
+            {"quebec": _QUEBEC} if any(":quebec" in sql for sql in wanted.values()) else {}
+        )
         rows = await _grouped(session, question, table, columns, wanted, where, given)
         for key, values in rows:
             found[key] |= {name: Counted(int(value or 0)) for name, value in values.items()}
@@ -134,6 +141,7 @@ async def _of_sessions(session: AsyncSession, question: Question, counts: Iterab
 
 async def _of_tallies(session: AsyncSession, question: Question, counts: Sequence[Count]) -> Cells:
     """Sums by the dimensions asked for and by channel, added up here as each count wants its channels."""
+    counts = list(dict.fromkeys(counts))
     by_state = "state" in question.names
     facts = ["state"] if by_state else list(dict.fromkeys(fact for count in counts for fact in count.facts))
     sums = {}

@@ -65,7 +65,7 @@ _ALL: Final = (
                 _("Régions du Québec"),
                 "sessions",
                 _NOT_REGION,
-                (Count("regions", ("regions",)), Count("all_regions", ("all_regions",))),
+                (Count("regions", ("regions",)), Count("all_regions", ("all_regions",), varies=False)),
                 "ratio",
                 "percent",
             ),
@@ -84,9 +84,9 @@ _ALL: Final = (
         _("Lieux actifs"),
         _("Nombre de lieux différents où une séance au moins a été tenue."),
         _(
-            "Un lieu qui sert deux régions ou deux mois est compté dans chacun : les parties peuvent dépasser "
-            "le total. Les séances en ligne n’ont pas de lieu. Les structures dont l’équipe a été formée "
-            "s’ajouteront avec l’indicateur I22."
+            "Un lieu qui sert deux régions ou deux mois est compté dans chacun : les parties peuvent "
+            "dépasser le total. Les séances en ligne n’ont pas de lieu. Les structures dont l’équipe a été "
+            "formée s’ajouteront avec l’indicateur I22."
         ),
         (Measure("", None, "sessions", SESSION_DIMENSIONS, (Count("venues", ("venues",)),), "total"),),
     ),
@@ -95,13 +95,15 @@ _ALL: Final = (
         _("Inscriptions"),
         _("Nombre d’inscriptions : places prises, places offertes et personnes en attente."),
         _(
-            "Des participations, pas des personnes. Sans canal ni état, le nombre suit les places publiques, en "
-            "direct, et ne compte pas les inscriptions annulées. Par canal ou par état, il vient des décomptes "
-            "quotidiens et compte toutes les inscriptions, même annulées."
+            "Des participations, pas des personnes. Sans canal ni état, le nombre suit les places "
+            "publiques, en direct, et ne compte pas les inscriptions annulées. Par canal ou par état, il "
+            "vient des décomptes quotidiens et compte toutes les inscriptions, même annulées."
         ),
         (
             Measure("", None, "sessions", SESSION_DIMENSIONS, (Count("live", ("live",)),), "total"),
-            Measure("", None, "counts", (*COUNT_DIMENSIONS, "state"), (of_states("created", *STATES),), "total"),
+            Measure(
+                "", None, "counts", (*COUNT_DIMENSIONS, "state"), (of_states("created", *STATES),), "total"
+            ),
         ),
         one_of=True,
     ),
@@ -109,7 +111,10 @@ _ALL: Final = (
         "I6",
         _("Participations"),
         _("Présences des personnes inscrites, plus les personnes venues sans s’inscrire."),
-        _("Une personne qui vient trois fois compte trois fois. Les venues sans inscription sont dites à part."),
+        _(
+            "Une personne qui vient trois fois compte trois fois. Les venues sans inscription sont dites à "
+            "part."
+        ),
         (
             Measure(
                 "",
@@ -163,8 +168,8 @@ _ALL: Final = (
         "I9",
         _("Demande non satisfaite"),
         _(
-            "Inscriptions encore en attente au début de la séance, divisées par les places prises et les attentes "
-            "à ce moment."
+            "Inscriptions encore en attente au début de la séance, divisées par les places prises et les "
+            "attentes à ce moment."
         ),
         _("Les personnes qui ont renoncé avant le début ne comptent pas."),
         (
@@ -213,8 +218,8 @@ _ALL: Final = (
         _("Heures de formation"),
         _("Minutes de présence, divisées par 60."),
         _(
-            "Les heures des personnes venues sans s’inscrire sont dites à part. Dans une publication, les heures "
-            "sont arrondies à 35 h, pour ne pas en dire plus que les participations."
+            "Les heures des personnes venues sans s’inscrire sont dites à part. Dans une publication, les "
+            "heures sont arrondies à 35 h, pour ne pas en dire plus que les participations."
         ),
         (
             Measure(
@@ -236,8 +241,8 @@ _ALL: Final = (
         "I19",
         _("Part des canaux assistés"),
         _(
-            "Inscriptions faites avec de l’aide (téléphone, comptoir, organisme référent, papier), divisées par "
-            "toutes les inscriptions. Écart entre leur taux de présence et celui du Web."
+            "Inscriptions faites avec de l’aide (téléphone, comptoir, organisme référent, papier), divisées "
+            "par toutes les inscriptions. Écart entre leur taux de présence et celui du Web."
         ),
         _("Un écart au-dessus de zéro : on vient davantage après une inscription assistée."),
         (
@@ -270,12 +275,12 @@ _ALL: Final = (
         "I20",
         _("Équité du temps"),
         _(
-            "Délai médian entre l’ouverture des inscriptions et l’inscription : avec de l’aide, et par le Web. "
-            "Places gardées pour un canal en ce moment."
+            "Délai médian entre l’ouverture des inscriptions et l’inscription : avec de l’aide, et par le "
+            "Web. Places gardées pour un canal en ce moment."
         ),
         _(
-            "Le délai médian est lu dans des tranches : il est dit avec la tranche où il se trouve. Les places "
-            "libérées s’ajouteront quand les instances les compteront."
+            "Le délai médian est lu dans des tranches : il est dit avec la tranche où il se trouve. Les "
+            "places libérées s’ajouteront quand les instances les compteront."
         ),
         (
             Measure(
@@ -309,7 +314,10 @@ _ALL: Final = (
     Indicator(
         "I23",
         _("Annulations"),
-        _("Séances annulées divisées par les séances annoncées, et délai médian entre l’annulation et le début."),
+        _(
+            "Séances annulées divisées par les séances annoncées, et délai médian entre l’annulation et le "
+            "début."
+        ),
         _("Une séance annulée après son début compte un délai de zéro."),
         (
             Measure(
@@ -335,10 +343,21 @@ _ALL: Final = (
     Indicator(
         "I24",
         _("Fraîcheur"),
-        _("Âge de la dernière nouvelle reçue de chaque instance, et part reçue de ce qu’elle dit avoir envoyé."),
+        _(
+            "Âge de la dernière nouvelle reçue de chaque instance, et part reçue de ce qu’elle dit avoir "
+            "envoyé."
+        ),
         _("Au-delà de deux minutes de silence, une instance est dite hors ligne."),
         (
-            Measure("age", _("Dernière réception"), "instances", ("instance",), (Count("age", ("age",)),), "age", "seconds"),
+            Measure(
+                "age",
+                _("Dernière réception"),
+                "instances",
+                ("instance",),
+                (Count("age", ("age",)),),
+                "age",
+                "seconds",
+            ),
             Measure(
                 "completeness",
                 _("Part reçue"),

@@ -30,11 +30,15 @@ WEB: Final = ("web",)
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number of people, seats or sessions: the sum of some facts, perhaps of some channels only."""
+    """A number of people, seats or sessions: the sum of some facts, perhaps of some channels only.
+
+    One that doesn't vary is there whatever happened: alone, it makes no row.
+    """
 
     name: str
     facts: tuple[str, ...]
     channels: tuple[str, ...] = ()
+    varies: bool = True
 
     @property
     def base(self) -> int:

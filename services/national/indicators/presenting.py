@@ -111,9 +111,7 @@ def _gap(values: Sequence[Counted], *, rounded: bool) -> Figure:
     if one is None or other is None or one_margin is None or other_margin is None:
         return Figure(None, parts=parts, rounded=rounded)
     margin = (round(one_margin[0] - other_margin[1], 1), round(one_margin[1] - other_margin[0], 1))
-    return Figure(
-        round(one - other, 1), parts=parts, margin=margin if rounded else None, rounded=rounded
-    )
+    return Figure(round(one - other, 1), parts=parts, margin=margin if rounded else None, rounded=rounded)
 
 
 def _histogram(buckets: Sequence[int], *, rounded: bool) -> Figure:
