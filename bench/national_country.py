@@ -311,7 +311,8 @@ class Country:
 async def fill(connection: Connection, country: Country, *, generation: int = 1) -> None:
     """Write a country into an empty national database, as the generation that serves."""
     await connection.execute(
-        "insert into generation (number, state, started_at, served_at) values ($1, 'serving', $2, $2)",
+        "insert into generation (number, state, started_at, served_at, automatic)"
+        " values ($1, 'serving', $2, $2, false)",
         generation,
         country.now,
     )
@@ -341,7 +342,14 @@ _CELLS = """
 async def _register(connection: Connection, country: Country) -> None:
     long_ago = country.now - timedelta(days=2_000)
     instances = [
-        {"slug": item.slug, "name": item.name, "status": "active", "epoch": 1, "registered_at": long_ago}
+        {
+            "slug": item.slug,
+            "name": item.name,
+            "status": "active",
+            "epoch": 1,
+            "registered_at": long_ago,
+            "own": False,
+        }
         for item in country.networks
     ]
     regions = [

@@ -1,4 +1,4 @@
-"""Who may look at the national pages: national staff, and anybody at the calendar where it is public."""
+"""Who may read the calendar of the country: national staff, or anybody where it is public."""
 
 from typing import Annotated
 
@@ -6,20 +6,13 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from libs.web.app import service_of
-from libs.web.auth import StaffMember, require_staff, staff_of
+from libs.web.auth import require_national
 
 
-def require_national(request: Request) -> StaffMember:
-    """The member of the national team, or `SignInNeeded`."""
-    return require_staff(request)
+def may_read_calendar(request: Request) -> None:
+    """Raises as `require_national` does, unless NATIONAL_CALENDAR_PUBLIC opens it: it holds public facts."""
+    if not service_of(request).settings.national_calendar_public:
+        require_national(request)
 
 
-def calendar_reader(request: Request) -> StaffMember | None:
-    """Whoever may read the calendar of the country: everybody if NATIONAL_CALENDAR_PUBLIC says so."""
-    if service_of(request).settings.national_calendar_public:
-        return staff_of(request)
-    return require_national(request)
-
-
-National = Annotated[StaffMember, Depends(require_national)]
-CalendarReader = Annotated[StaffMember | None, Depends(calendar_reader)]
+CalendarReader = Annotated[None, Depends(may_read_calendar)]

@@ -1,6 +1,5 @@
 """The figures of the first page, counted where they lie: sessions and their seats, and what came of them."""
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from services.national.filters import NO_REGION, Filters
 from services.national.freshness import Heard, Hearing
 from services.national.models import NationalSession, SessionCell
 from services.national.periods import Period
+from services.national.searching import folded
 
 S = NationalSession.__table__  # type: ignore[attr-defined]  # SQLModel gives each table model one
 C = SessionCell.__table__  # type: ignore[attr-defined]
@@ -121,18 +121,8 @@ def _when(period: Period, now: datetime) -> list[Any]:
 
 def _named(words: str) -> Any:
     """Every word stands in the title, the place or the town; accents and capitals don't matter."""
-    found = [S.c.search.contains(word, autoescape=True) for word in search_words(words)]
+    found = [S.c.search.contains(word, autoescape=True) for word in folded(words).split()]
     return sa.and_(sa.true(), *found)
-
-
-def search_words(text: str) -> list[str]:
-    """The words to look for, written as `session.search` is: « Félix-Leclerc » → `felix`, `leclerc`."""
-    joined = text.casefold().translate(_AS_SEARCHED)
-    decomposed = unicodedata.normalize("NFKD", joined)
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).split()
-
-
-_AS_SEARCHED = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss", "’": " ", "'": " ", "-": " "})
 
 
 async def figures(session: AsyncSession, filters: Filters, period: Period, now: datetime) -> Figures:

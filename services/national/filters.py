@@ -82,7 +82,7 @@ def _fault(name: str, value: str, today: date) -> LazyString | None:
         if "\0" in value:
             return _("Ce texte contient un caractère qui ne peut pas être lu. Retapez-le.")
         return (
-            _("Ce texte est trop long : nous en avons gardé le début.") if len(value) > LONGEST_TEXT else None
+            _("Ce texte est trop long : nous en avons gardé le début.") if len(value) > LONGEST_TEXT else None
         )
     if name == "period":
         known = read_period(value, today) is not None

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.national.figures import COUNTED, SERVING, S, conditions
@@ -171,3 +172,30 @@ def read_cursor(cursor: str, sort: str) -> tuple[Any, Any]:
         return sa.literal(key), sa.literal(UUID(id_))
     except ValueError:
         raise BadCursor from None
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """What a list is made of now: another digest as soon as any of its sessions is another."""
+
+    digest: str
+    changed_at: datetime | None
+
+
+async def state(
+    session: AsyncSession, filters: Filters, period: Period, now: datetime, *, limit: int
+) -> ListState:
+    """The state of the first `limit` sessions that fit, without reading them all."""
+    said = sa.func.concat_ws(" ", S.c.id, S.c.epoch, S.c.version, _NAME).label("said")
+    first = (
+        sa.select(said, S.c.updated_at)
+        .select_from(_FROM)
+        .where(*conditions(filters, period, now))
+        .order_by(S.c.starts_at, S.c.id)
+        .limit(limit)
+        .subquery()
+    )
+    together = aggregate_order_by(sa.literal(","), first.c.said)
+    digest = sa.func.md5(sa.func.string_agg(first.c.said, together))
+    row = (await session.execute(sa.select(digest, sa.func.max(first.c.updated_at)))).one()
+    return ListState(row[0] or "", row[1])

@@ -3,10 +3,14 @@
 from fastapi import FastAPI
 
 from libs.web.app import Service, create_app
+from services.national import pages
+from services.national.watching import Changes
 
 PACKAGE = "services.national"
 
 
 def create(service: Service) -> FastAPI:
     """The application of this service; nothing opens before its lifespan starts."""
-    return create_app(service, package=PACKAGE, routers=[])
+    app = create_app(service, package=PACKAGE, routers=[pages.router])
+    app.state.changes = Changes(service.database)
+    return app

@@ -154,6 +154,8 @@ class Generation(Model, table=True):
     started_at: datetime = _instant()
     served_at: datetime | None = _instant(default=None)
     consumed_at: datetime | None = _instant(default=None)
+    automatic: bool = False
+    """Begun after such an absence: it serves as soon as it has caught up, whatever it says."""
 
     __table_args__ = (
         _one_of("state", ("building", "serving", "retired")),

@@ -68,7 +68,7 @@ def offered(today: date) -> list[tuple[str, LazyString]]:
     for code in (season, _next(season), _previous(season)):
         named.append((code, words(code)))
     named.append(("year", _("Les 12 derniers mois")))
-    named += [(str(year), words(str(year))) for year in range(today.year, today.year - 4, -1)]
+    named += [(str(year), words(str(year))) for year in range(today.year, today.year - 3, -1)]
     return named
 
 

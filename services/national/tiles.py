@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from markupsafe import Markup
 
 from libs import vocabularies
 from services.national.charts import pattern_defs
 
-SIDE, GAP, LABEL_ROOM = 60, 4, 26
+SIDE, GAP, LABEL_ROOM, MARK = 60, 4, 26, 21
 COLUMNS: Final = 8
 """Units of the drawing; it is scaled to the width that it is given."""
 STEPS: Final = 5
@@ -39,7 +39,7 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What a tile shows. `text` is its figure as written, `about` the same in words. `step`: 1 to 5."""
+    """What a tile shows. `text` is its figure as written, `about` what that doesn't say. `step`: 1 to 5."""
 
     text: str
     about: str
@@ -53,8 +53,8 @@ class Box:
     """A square on the drawing, in its units."""
 
     square: Square
-    x: float
-    y: float
+    x: int
+    y: int
 
 
 @cache
@@ -105,67 +105,69 @@ def _round(value: float) -> int:
     return ceil(value / unit) * unit if value else 0
 
 
-def font_size(text: str, room: float = SIDE - 8) -> float:
-    """The largest size, up to 23 units, at which the text fits into a tile (a digit is 0.62 em at most)."""
-    return min(23.0, room / (0.62 * max(len(text), 1)))
+LARGEST: Final = 23.0
+_CHARACTER: Final = 0.6
+"""The widest digit, in em."""
 
 
-def svg(tiles: Mapping[str, Tile], *, id_: str, title: str, description: str, elsewhere: str) -> Markup:
-    """The picture of the country; `elsewhere` is the heading of the lower part."""
+def font_size(text: str) -> float:
+    """The largest size, in units of the drawing, at which the text fits into a tile."""
+    return min(LARGEST, (SIDE - 6) / (_CHARACTER * max(len(text), 1)))
+
+
+def svg(
+    tiles: Mapping[str, Tile], *, id_: str, title: str, description: str, elsewhere: str, patterns: str
+) -> Markup:
+    """The picture of the country; `elsewhere` is the heading of the lower part.
+
+    It carries the `pattern_defs` of the page, called `patterns`.
+    """
     places = boxes()
     width = COLUMNS * (SIDE + GAP) - GAP + 2
     height = max(box.y for box in places) + SIDE + 1
     first_below = min(box.y for box in places if box.square.elsewhere)
-    hatched = any(tile.kind == "offline" for tile in tiles.values())
-    drawn = Markup("").join(_tile(id_, box, tiles[box.square.code]) for box in places)
     return Markup(
-        '<svg class="tiles" viewBox="0 0 {w} {h}" role="img" aria-labelledby="{id}-n {id}-d">'
-        '<title id="{id}-n">{title}</title><desc id="{id}-d">{description}</desc>{defs}{drawn}'
-        '<text class="e" x="1" y="{y}">{elsewhere}</text></svg>'
+        '<svg class="tiles" viewBox="0 0 {w} {h}" role="img">'
+        "<title>{title}</title><desc>{description}</desc>{defs}"
+        '<defs><rect id="{id}-q" x="-{half}" y="-{mark}" width="{side}" height="{side}" rx="6"/></defs>'
+        '{drawn}<text class="e" y="{y}">{elsewhere}</text></svg>'
     ).format(
         w=width,
         h=height,
         id=id_,
         title=title,
         description=description,
-        defs=pattern_defs(id_, ["hatched"] if hatched else []),
-        drawn=drawn,
+        defs=pattern_defs(patterns, ["hatched"]),
+        side=SIDE,
+        half=SIDE // 2,
+        mark=MARK,
+        drawn=Markup("").join(_tile(id_, patterns, box, tiles[box.square.code]) for box in places),
         y=first_below - 8,
         elsewhere=elsewhere,
     )
 
 
-def _tile(owner: str, box: Box, tile: Tile) -> Markup:
+def _tile(owner: str, patterns: str, box: Box, tile: Tile) -> Markup:
+    """Its origin is where its mark stands, so that few of its parts need a place of their own."""
     classes = f"s{tile.step}" if tile.kind == "known" else tile.kind
-    x, y = box.x, box.y
-    hatch = Markup("")
+    square = Markup('<use href="#{}-q"/>').format(owner)
     if tile.kind == "offline":
-        hatch = Markup(
-            '<rect class="h" x="{}" y="{}" width="{}" height="{}" rx="6" fill="url(#{}-hatched)"/>'
-        )
-        hatch = hatch.format(x, y, SIDE, SIDE, owner)
+        square += Markup('<g class="o" fill="url(#{}-hatched)">{}</g>').format(patterns, square)
+    size = font_size(tile.text)
     return Markup(
-        '<g class="{cls}" data-region="{code}"><title>{about}</title>'
-        '<rect x="{x}" y="{y}" width="{side}" height="{side}" rx="6"/>{hatch}'
-        '<text x="{cx}" y="{ky}">{mark}</text>'
-        '<text class="f" x="{cx}" y="{vy}" font-size="{size}">{text}</text></g>'
+        '<g class="{}" transform="translate({} {})">{}{}<text>{}</text><text class="f" y="26"{}>{}</text></g>'
     ).format(
-        cls=classes + (" chosen" if tile.chosen else ""),
-        code=box.square.code,
-        about=tile.about,
-        x=x,
-        y=y,
-        side=SIDE,
-        hatch=hatch,
-        cx=x + SIDE / 2,
-        ky=y + 21,
-        vy=y + 47,
-        size=f"{font_size(tile.text):.0f}",
-        mark=box.square.mark,
-        text=tile.text,
+        classes + (" chosen" if tile.chosen else ""),
+        box.x + SIDE // 2,
+        box.y + MARK,
+        Markup("<title>{}</title>").format(tile.about) if tile.about else "",
+        square,
+        box.square.mark,
+        Markup(' font-size="{:.0f}"').format(size) if size < LARGEST else "",
+        tile.text,
     )
 
 
-def _read(name: str) -> list[dict[str, dict[str, int]]]:
-    content: list[dict[str, dict[str, int]]] = json.loads((vocabularies.DATA / name).read_text("utf-8"))
+def _read(name: str) -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = json.loads((vocabularies.DATA / name).read_text("utf-8"))
     return content

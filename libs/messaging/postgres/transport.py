@@ -106,6 +106,10 @@ class PostgresBus:
             counts = [await connection.fetchval(tables.with_tables(_LAG, topic), group) for topic in topics]
         return sum(counts)
 
+    async def names(self) -> frozenset[str]:
+        async with self._line.use() as connection:
+            return frozenset(row[0] for row in await connection.fetch(tables.READABLE))
+
     async def compact(self, topics: Sequence[Topic], *, now: datetime | None = None) -> int:
         """Compact `topics`, as their writer, as if it were `now`; returns how many records have gone."""
         # On a line of its own, without a limit: a long log must not hold up publishing.
