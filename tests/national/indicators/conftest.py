@@ -1,4 +1,4 @@
-"""A country of two networks, and the pages and API that speak of it."""
+"""A country, and the pages and API that speak of its indicators."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
