@@ -8,6 +8,8 @@ from typing import Final
 from libs.web.i18n import LazyString, _
 
 TO_COME: Final = ""
+EVERYTHING: Final = "tout"
+_FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2100, 12, 31)
 SEASONS: Final = {"hiver": (1, 4), "ete": (5, 8), "automne": (9, 12)}
 """First and last month of each: the programme plans its tours by these."""
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
@@ -30,11 +32,13 @@ class Period:
 
 def read_period(code: str, today: date) -> Period | None:
     """The period that `code` means: `2026-11`, `2026-automne`, `2026`, `month`, `next_month`, `year` (the
-    last twelve months) or nothing (what is to come). None when nobody knows it.
+    last twelve months), `tout` or nothing (what is to come). None when nobody knows it.
     """
     this_month = today.replace(day=1)
     if code == TO_COME:
         return Period(code)
+    if code == EVERYTHING:
+        return Period(code, _FIRST_DAY, _LAST_DAY)
     if code == "month":
         return _months(code, this_month, 1)
     if code == "next_month":
@@ -74,6 +78,8 @@ def offered(today: date) -> list[tuple[str, LazyString]]:
 
 def words(code: str) -> LazyString:
     """« Automne 2026 » for `2026-automne`, the number alone for a year."""
+    if code == EVERYTHING:
+        return _("Depuis le début")
     year, _sep, season = code.partition("-")
     text = {
         "hiver": _("Hiver %(year)s", year=year),

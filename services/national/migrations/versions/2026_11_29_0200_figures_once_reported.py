@@ -1,0 +1,52 @@
+"""Figures once reported never change: not by a mistake in the code, nor by hand."""
+
+from alembic import op
+
+revision = "202611290200"
+down_revision = "202611290144"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+        create function refuse_change() returns trigger language plpgsql as $$
+        begin
+            raise exception 'a figure once reported never changes: take a new version'
+                using errcode = 'restrict_violation';
+        end $$
+        """
+    )
+    # Figures join their snapshot in the transaction that makes it, and never afterwards.
+    op.execute(
+        """
+        create function refuse_late_figure() returns trigger language plpgsql as $$
+        begin
+            if exists (select 1 from added where not exists (
+                select 1 from snapshot where snapshot.month = added.month and snapshot.version = added.version
+                    and snapshot.xmin::text = (pg_current_xact_id()::xid)::text)) then
+                raise exception 'a snapshot takes no figure after it was taken'
+                    using errcode = 'restrict_violation';
+            end if;
+            return null;
+        end $$
+        """
+    )
+    for table in ("snapshot", "snapshot_figure"):
+        op.execute(
+            f"create trigger never_changes before update or delete or truncate on {table}"
+            " for each statement execute function refuse_change()"
+        )
+    op.execute(
+        "create trigger never_grows after insert on snapshot_figure referencing new table as added"
+        " for each statement execute function refuse_late_figure()"
+    )
+
+
+def downgrade() -> None:
+    op.execute("drop trigger never_grows on snapshot_figure")
+    for table in ("snapshot_figure", "snapshot"):
+        op.execute(f"drop trigger never_changes on {table}")
+    op.execute("drop function refuse_late_figure()")
+    op.execute("drop function refuse_change()")
