@@ -25,6 +25,7 @@ from services.registrations import (
 from services.registrations.api_register import register_router
 from services.registrations.consumer import inbox
 from services.registrations.lane import Lane
+from services.registrations.tallying import Tallying
 from services.registrations.timers import Timers
 
 PACKAGE = "services.registrations"
@@ -72,6 +73,7 @@ def create(service: Service) -> FastAPI:
             "reach": timers.reach,
             "reminders": timers.reminders,
             "prune": timers.prune,
+            "tallies": Tallying(service.database, service.settings).run,
         },
         health=health,
     )
