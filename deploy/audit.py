@@ -4,6 +4,8 @@ import asyncio
 import sys
 import time
 
+from pydantic import SecretStr
+
 from deploy.buses import server_database
 from deploy.postgres import server_url
 from libs.database import service_url
@@ -14,8 +16,8 @@ from services.registrations.audit import Report, audit
 def main() -> int:
     """The exit code: 0 all agrees, 1 something differs, 2 a setting is bad or nothing is there to read."""
     try:
-        settings = read_settings()
-        url = _registrations_url(settings)
+        settings = kept_settings(read_settings())
+        url = registrations_url(settings)
     except (BadSettings, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -29,15 +31,26 @@ def main() -> int:
     return 1 if report.differences else 0
 
 
-def _registrations_url(settings: Settings) -> str:
+def kept_settings(settings: Settings) -> Settings:
+    """The settings with the secret that this instance generated, where nobody gave it one.
+
+    Raises `BadSettings` where DATA_DIR holds no instance.
+    """
+    if settings.secret_key is not None or settings.database_url is not None:
+        return settings
+    secret = settings.data_dir / "secret-key"
+    if not secret.is_file():
+        raise BadSettings(f"DATA_DIR : il n’y a pas d’instance dans {settings.data_dir}.")
+    return settings.model_copy(update={"secret_key": SecretStr(secret.read_text().strip())})
+
+
+def registrations_url(settings: Settings) -> str:
+    """Where the database of `registrations` is; `settings` know their secret."""
     if settings.database_url is not None:
         server = server_database(settings.database_url)
-        return service_url(server, settings.instance, "registrations", settings.secret)
-    secret = settings.data_dir / "secret-key"
-    if settings.secret_key is None and not secret.is_file():
-        raise BadSettings(f"DATA_DIR : il n’y a pas d’instance dans {settings.data_dir}.")
-    kept = settings.secret if settings.secret_key is not None else secret.read_text().strip()
-    return service_url(server_url(settings.data_dir), settings.instance, "registrations", kept)
+    else:
+        server = server_url(settings.data_dir)
+    return service_url(server, settings.instance, "registrations", settings.secret)
 
 
 def _say(report: Report, seconds: float) -> None:

@@ -41,7 +41,7 @@ class FormErrors(dict[str, LazyString]):
         return errors
 
 
-async def read_form(request: Request) -> Form:
+async def read_form(request: Request, *, max_fields: int = MAX_FIELDS) -> Form:
     """The urlencoded form in the body: trimmed, NFC, line ends as `\\n`.
 
     Raises `UnsupportedMedia` for another media type, `BadRequest` for bytes that aren't UTF-8 or too
@@ -57,7 +57,7 @@ async def read_form(request: Request) -> Form:
             keep_blank_values=True,
             encoding="utf-8",
             errors="strict",
-            max_num_fields=MAX_FIELDS,
+            max_num_fields=max_fields,
         )
     except ValueError as error:  # UnicodeDecodeError is one
         raise BadRequest from error

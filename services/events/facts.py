@@ -12,14 +12,17 @@ from libs.messaging.contracts import (
     VenueFacts,
     WaitlistRule,
 )
+from libs.regions import region_on
 from services.events.models import Session, Tour, Venue
 
 
 def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> SessionState:
     """The public facts of a session that was published. Never its room link or its notes.
 
-    A tour that is still a draft isn't named, although some of its sessions may be public.
+    A tour that is still a draft isn't named, although some of its sessions may be public. The region is the
+    one that the place belonged to on that day, so that figures of several years are cut at the right border.
     """
+    region = region_on(session.starts_at.date(), session.region, venue.municipality if venue else None)
     public_tour = tour if tour is not None and tour.status != "draft" else None
     return SessionState(
         id=session.id,
@@ -34,7 +37,7 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
         language=session.language,
         modality=session.modality,
         delivered_by=session.delivered_by,
-        region=session.region,
+        region=region,
         tour_id=public_tour.id if public_tour else None,
         tour_title=public_tour.title if public_tour else None,
         venue=venue_facts(venue) if venue else None,
@@ -52,6 +55,7 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
         on_shrink=session.on_shrink,
         change_reason=session.change_reason,
         cancel_reason=session.cancel_reason,
+        cancelled_at=session.cancelled_at,
         starts_at=session.starts_at,
         ends_at=session.ends_at,
         timezone=session.timezone,

@@ -15,7 +15,7 @@ from libs.settings import Settings
 from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import Staff
 from libs.web.i18n import language_of, translate
-from services.registrations import commands, queries
+from services.registrations import attendance, commands, queries
 from services.registrations.access import Requester, check_generation, manage_url
 from services.registrations.explaining import why
 from services.registrations.inputs import Reason
@@ -118,6 +118,22 @@ class TransferRequest(WithReason):
 
     session_id: UUID
     may_wait: bool = False
+
+
+class AttendanceRequest(BaseModel):
+    """Whether somebody with a seat came; `confirmed` takes a note back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: attendance.Outcome
+
+
+class WalkIns(BaseModel):
+    """How many people came to the session without being registered, in all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    walk_ins: Annotated[int, Field(ge=0, le=attendance.MOST_WALK_INS)]
 
 
 class Roster(BaseModel):
@@ -236,6 +252,25 @@ async def no_answer(
     settings = service_of(request).settings
     await commands.no_answer(tx, settings, registration_id, staff.id)
     return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/attendance")
+async def note_attendance(
+    registration_id: UUID, staff: Staff, body: AttendanceRequest, request: Request, tx: Transaction
+) -> RegistrationDetail:
+    """From the session's start on: whether the person came. It can be corrected, and nobody is told."""
+    settings = service_of(request).settings
+    await attendance.attend(tx, settings, registration_id, body.outcome)
+    return await _detail(tx, settings, registration_id)
+
+
+@router.put("/sessions/{session_id}/walk-ins")
+async def count_walk_ins(
+    session_id: UUID, staff: Staff, body: WalkIns, request: Request, tx: Transaction
+) -> WalkIns:
+    """From the session's start on: how many came without being registered. The last number counts."""
+    await attendance.count_walk_ins(tx, service_of(request).settings, session_id, body.walk_ins)
+    return body
 
 
 @router.get("/sessions/{session_id}/seats")

@@ -19,9 +19,6 @@ from services.registrations.ledger import Entry, NotAnEntry
 from services.registrations.pools import PoolKey
 from services.registrations.seatbook import Person, Refused, SeatBook
 
-_AFTER_THE_SESSION = frozenset({"attended", "absent", "excused"})
-"""What becomes of a confirmed seat once the session is over; the ledger ends with the seat."""
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -126,7 +123,8 @@ def differences(book: SeatBook, tables: Tables) -> Iterable[str]:
         if counted != worked_out:
             yield f"pool {key.seat_kind} « {key.channel} » is {counted}, by the ledger {worked_out}"
     yield from _people_who_differ(book, tables)
-    line = [person.ref for person in book.line()]
+    # Who waited in vain until the session was over is erased like everybody.
+    line = [person.ref for person in book.line() if person.ref in tables.people]
     if line != list(tables.line):
         yield f"the line is {[str(ref) for ref in tables.line]}, by the ledger {[str(ref) for ref in line]}"
 
@@ -136,17 +134,11 @@ def _people_who_differ(book: SeatBook, tables: Tables) -> Iterable[str]:
         worked_out = book.people.get(ref)
         if worked_out is None:
             yield f"{ref} is in the tables, not in the ledger"
-        elif person.status in _AFTER_THE_SESSION:
-            if worked_out.status != "confirmed":
-                yield f"{ref} is {person.status}, by the ledger {worked_out.status}"
         elif person != worked_out:
             yield f"{ref} stands {ledger.standing(person)}, by the ledger {ledger.standing(worked_out)}"
     gone = Counter(person.status for ref, person in book.people.items() if ref not in tables.people)
-    erased = Counter[str]()
-    for status, count in tables.erased.items():
-        erased["confirmed" if status in _AFTER_THE_SESSION else status] += count
-    if gone - erased:
-        yield f"{dict(gone - erased)} are in the ledger, neither in the tables nor erased"
+    if gone - Counter(tables.erased):
+        yield f"{dict(gone - Counter(tables.erased))} are in the ledger, neither in the tables nor erased"
 
 
 async def _entries_of(
@@ -206,7 +198,8 @@ select ledger_ref, seq, seat_kind, channel, status, pool_channel, priority, plac
 from registration where session_id = $1 and ledger_ref is not null order by seq
 """
 _LINE = """
-select ledger_ref from registration where session_id = $1 and status = 'waitlisted'
+select ledger_ref from registration
+where session_id = $1 and status = 'waitlisted' and ledger_ref is not null
 order by -priority, coalesce(place, seq), seq
 """
 _ERASED = """

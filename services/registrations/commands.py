@@ -19,6 +19,8 @@ from services.registrations.models import AccommodationRequest, Consent, Registr
 from services.registrations.problems import (
     AlreadyOver,
     AlreadyRegistered,
+    NoSeat,
+    NotBegun,
     NotWaiting,
     OfferOver,
     RegistrationUnknown,
@@ -55,7 +57,7 @@ async def cancel(
     tx: AsyncSession, settings: Settings, registration_id: UUID, by: By, reason: str | None = None
 ) -> Registration:
     """Give up a registration; its seat goes to the next person at once. Repeating it changes nothing."""
-    seating, registration = await _locked(tx, settings, registration_id)
+    seating, registration = await locked(tx, settings, registration_id)
     if registration.status == "cancelled":
         return registration
     if by == "person" and seating.is_over:
@@ -67,10 +69,10 @@ async def cancel(
 
 async def accept(tx: AsyncSession, settings: Settings, registration_id: UUID) -> Registration:
     """Take the seat that is kept; possible until the offer's expiry is recorded (rule S3)."""
-    seating, registration = await _locked(tx, settings, registration_id)
+    seating, registration = await locked(tx, settings, registration_id)
     if registration.status == "confirmed":
         return registration
-    with _refusals():
+    with refusals():
         await seating.do(Accept(ref_of(registration)))
     seating.telling.tell(registration, "confirmed")
     await seating.finish()
@@ -79,7 +81,7 @@ async def accept(tx: AsyncSession, settings: Settings, registration_id: UUID) ->
 
 async def decline(tx: AsyncSession, settings: Settings, registration_id: UUID) -> Registration:
     """Let the seat that is kept go to the next person."""
-    seating, registration = await _locked(tx, settings, registration_id)
+    seating, registration = await locked(tx, settings, registration_id)
     if registration.status == "declined":
         return registration
     await end(seating, registration, Decline(ref_of(registration)), "declined")
@@ -89,7 +91,7 @@ async def decline(tx: AsyncSession, settings: Settings, registration_id: UUID) -
 
 async def no_answer(tx: AsyncSession, settings: Settings, registration_id: UUID, by: str) -> Registration:
     """On the last day before the session one unanswered call ends an offer; the next person is asked."""
-    seating, registration = await _locked(tx, settings, registration_id)
+    seating, registration = await locked(tx, settings, registration_id)
     await end(seating, registration, NoAnswer(ref_of(registration)), "offer_expired")
     _log(seating, registration, "no_answer", "", by)
     await seating.finish()
@@ -105,11 +107,11 @@ async def move(
     by: str,
 ) -> Registration:
     """Put somebody who waits right before another, or last of all; nobody is told."""
-    seating, registration = await _locked(tx, settings, registration_id)
+    seating, registration = await locked(tx, settings, registration_id)
     others = {other.id: ref_of(other) for other in await seating.waiting()}
     if before is not None and before not in others:
         raise NotWaiting
-    with _refusals():
+    with refusals():
         await seating.do(Move(ref_of(registration), None if before is None else others[before]))
     return await _logged(seating, registration, "moved", reason, by)
 
@@ -118,8 +120,8 @@ async def prioritise(
     tx: AsyncSession, settings: Settings, registration_id: UUID, priority: int, reason: str, by: str
 ) -> Registration:
     """Put somebody who waits into a priority class; the reason is shown to staff alone."""
-    seating, registration = await _locked(tx, settings, registration_id)
-    with _refusals():
+    seating, registration = await locked(tx, settings, registration_id)
+    with refusals():
         await seating.do(Prioritise(ref_of(registration), priority))
     return await _logged(seating, registration, "prioritised", reason, by)
 
@@ -128,10 +130,10 @@ async def grant(
     tx: AsyncSession, settings: Settings, registration_id: UUID, reason: str, by: str
 ) -> Registration:
     """Give somebody who waits a seat over capacity (rule S1: explicit, named, logged)."""
-    seating, registration = await _locked(tx, settings, registration_id)
+    seating, registration = await locked(tx, settings, registration_id)
     if seating.is_over:
         raise AlreadyOver
-    with _refusals():
+    with refusals():
         await seating.do(Grant(ref_of(registration)))
     seating.telling.tell(registration, "confirmed")
     _log(seating, registration, "granted", reason, by)
@@ -167,7 +169,7 @@ async def transfer(
     if await _is_registered(tx, registration, session_id):
         raise AlreadyRegistered
     previous, invited = left.telling.facts_for(registration), registration.invited
-    with _refusals():
+    with refusals():
         await left.do(Cancel(ref_of(registration)))
         registration.invited = False
         left.telling.restate(registration)
@@ -186,7 +188,7 @@ async def transfer(
 
 async def revoke_links(tx: AsyncSession, settings: Settings, registration_id: UUID) -> Registration:
     """Make every manage link sent so far worthless; the next message carries a new one."""
-    seating, registration = await _locked(tx, settings, registration_id)
+    seating, registration = await locked(tx, settings, registration_id)
     registration.generation += 1
     seating.telling.restate(registration)
     await seating.finish()
@@ -222,7 +224,7 @@ async def end(
     reason: str | None = None,
 ) -> None:
     """A live registration ends: its seat goes on, and a calendar entry that was sent is taken back."""
-    with _refusals():
+    with refusals():
         await seating.do(command)
     invited, registration.invited = registration.invited, False
     seating.telling.tell(registration, cause, invited=invited, reason=reason)
@@ -234,9 +236,8 @@ async def _release_what_is_due(seating: Seating) -> None:
         await seating.do(Release())
 
 
-async def _locked(
-    tx: AsyncSession, settings: Settings, registration_id: UUID
-) -> tuple[Seating, Registration]:
+async def locked(tx: AsyncSession, settings: Settings, registration_id: UUID) -> tuple[Seating, Registration]:
+    """The seats of the registration's session, locked, and its row as it is now. `RegistrationUnknown`."""
     found = await tx.get(Registration, registration_id)
     seating = await Seating.lock(tx, settings, found.session_id) if found is not None else None
     if found is None or seating is None:
@@ -342,11 +343,13 @@ _PROBLEMS = {
     seatbook.NotWaiting: NotWaiting,
     seatbook.AlreadyOver: AlreadyOver,
     seatbook.TooEarly: TooEarly,
+    seatbook.NotBegun: NotBegun,
+    seatbook.NoSeat: NoSeat,
 }
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """What the rules refuse, in words for the person who asked."""
     try:
         yield

@@ -6,16 +6,19 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from libs import vocabularies
 from libs.web.app import Reading
 from libs.web.auth import Staff
-from libs.web.forms import read_form
-from libs.web.i18n import language_of
+from libs.web.forms import Form, FormErrors, read_form
+from libs.web.i18n import _, language_of
+from libs.web.problems import Conflict
 from libs.web.templating import render
 from services.registrations import page_queries, queries
+from services.registrations.attendance import walk_ins_of
 from services.registrations.desk_choices import nearest, spot_of
 from services.registrations.registration_view import STATUSES
 from services.registrations.session_view import SessionView
@@ -25,6 +28,13 @@ from services.registrations.spelling import read_back
 router = APIRouter(prefix="/guichet", include_in_schema=False)
 
 SEATED = ("confirmed", "attended", "absent", "excused")
+OUTCOMES = {
+    "attended": _("Venue"),
+    "absent": _("Absente"),
+    "excused": _("Excusée"),
+    "confirmed": _("Pas noté"),
+}
+"""What can be noted of a person who had a seat."""
 ALOUD = 3
 """As many choices as one remembers from hearing them."""
 
@@ -73,9 +83,38 @@ async def search_again(staff: Staff) -> Response:
 
 
 @router.get("/seances/{session_id}")
-async def roster(request: Request, staff: Staff, tx: Reading, session_id: UUID) -> Response:
-    """Who has a seat, and what is to be prepared."""
-    return render(request, "desk/roster.html", **await _people(request, tx, session_id))
+async def roster(request: Request, staff: Staff, tx: Reading, session_id: UUID, notees: str = "") -> Response:
+    """Who has a seat, and what is to be prepared; from the start on, who came."""
+    return await roster_page(request, tx, session_id, noted=bool(notees))
+
+
+async def roster_page(
+    request: Request,
+    tx: AsyncSession,
+    session_id: UUID,
+    *,
+    noted: bool = False,
+    sent: Form | None = None,
+    errors: FormErrors | None = None,
+    refused: Conflict | None = None,
+) -> Response:
+    """The list as it is now; `sent`: what somebody marked on it that could not be noted, and why."""
+    found = await _people(request, tx, session_id)
+    session: SessionView = found["session"]
+    errors = errors or FormErrors()
+    return render(
+        request,
+        "desk/roster.html",
+        409 if refused else 422 if errors else 200,
+        **found,
+        may_note=session.facts.status != "cancelled" and session.facts.starts_at_utc <= session.now,
+        outcomes=OUTCOMES,
+        walk_ins=await walk_ins_of(tx, session_id),
+        noted=noted,
+        form=sent or Form(),
+        errors=errors,
+        refused=refused,
+    )
 
 
 @router.get("/seances/{session_id}/feuille")
@@ -84,7 +123,7 @@ async def sheet(request: Request, staff: Staff, tx: Reading, session_id: UUID) -
     return render(request, "desk/sheet.html", **await _people(request, tx, session_id))
 
 
-async def _people(request: Request, tx: Reading, session_id: UUID) -> Mapping[str, Any]:
+async def _people(request: Request, tx: AsyncSession, session_id: UUID) -> Mapping[str, Any]:
     session = await page_queries.session_view(tx, session_id, channel="phone")
     people = await queries.people(tx, session_id, (*SEATED, "offered"))
     people = sorted(people, key=lambda person: (person.status == "offered", person.name_key))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.registrations.pools import GENERAL, PoolKey
-from services.registrations.seatbook import SeatBook
+from services.registrations.seatbook import SEATED, SeatBook
 
 
 def broken(book: SeatBook, now: datetime) -> list[str]:
@@ -60,7 +60,7 @@ def _people(book: SeatBook) -> Iterable[str]:
         f"S4: the number {seq} was given {count} times" for seq, count in numbers.items() if count > 1
     )
     for person in book.people.values():
-        has_seat = person.status in ("offered", "confirmed")
+        has_seat = person.status in ("offered", *SEATED)
         if has_seat != (person.pool is not None) or (person.status == "offered") != (
             person.offer_until is not None
         ):

@@ -15,6 +15,7 @@ from libs.messaging.contracts import Release as DatedRelease
 from services.registrations.pools import Plan
 from services.registrations.seatbook import (
     Accept,
+    Attend,
     Cancel,
     Command,
     Decline,
@@ -37,7 +38,7 @@ OPEN = "open"
 _NAMES: Mapping[type[Any], str] = {
     Replan: "replan", Request: "request", Cancel: "cancel", Accept: "accept", Decline: "decline",
     Lapse: "lapse", NoAnswer: "no_answer", Release: "release", Grant: "grant", Move: "move",
-    Prioritise: "prioritise",
+    Prioritise: "prioritise", Attend: "attend",
 }  # fmt: skip
 
 
@@ -88,6 +89,8 @@ def inputs_of(command: Command) -> dict[str, Any]:
             return {"ref": ref, "before": before}
         case Prioritise(ref, priority):
             return {"ref": ref, "priority": priority}
+        case Attend(ref, outcome):
+            return {"ref": ref, "outcome": outcome}
         case Cancel(ref) | Accept(ref) | Decline(ref) | NoAnswer(ref) | Grant(ref):
             return {"ref": ref}
         case Lapse() | Release():
@@ -108,6 +111,8 @@ def command_of(found: Entry) -> Command:
                 return Move(UUID(inputs["ref"]), None if before is None else UUID(before))
             case "prioritise":
                 return Prioritise(UUID(inputs["ref"]), inputs["priority"])
+            case "attend":
+                return Attend(UUID(inputs["ref"]), inputs["outcome"])
             case "lapse":
                 return Lapse()
             case "release":

@@ -14,6 +14,7 @@ from services.registrations import (
     api,
     commands,
     desk,
+    desk_attendance,
     desk_line,
     desk_registration,
     desk_signup,
@@ -24,6 +25,7 @@ from services.registrations import (
 from services.registrations.api_register import register_router
 from services.registrations.consumer import inbox
 from services.registrations.lane import Lane
+from services.registrations.tallying import Tallying
 from services.registrations.timers import Timers
 
 PACKAGE = "services.registrations"
@@ -57,6 +59,7 @@ def create(service: Service) -> FastAPI:
             pages.router,
             own_page.router,
             desk.router,
+            desk_attendance.router,
             desk_signup.router,
             desk_line.router,
             desk_transfer.router,
@@ -70,6 +73,7 @@ def create(service: Service) -> FastAPI:
             "reach": timers.reach,
             "reminders": timers.reminders,
             "prune": timers.prune,
+            "tallies": Tallying(service.database, service.settings).run,
         },
         health=health,
     )

@@ -1,6 +1,6 @@
 """The tables of `registrations`: people's registrations, the seats of each session, and what was said."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -242,6 +242,73 @@ class LedgerEntry(Model, table=True):
     command: str
     inputs: dict[str, Any] = Field(sa_type=sa.JSON)
     touched: list[dict[str, Any]] = Field(sa_type=sa.JSON)
+
+
+class SessionOutcome(Model, table=True):
+    """What staff noted once a session had begun: when last, and how many came without being registered."""
+
+    __tablename__ = "session_outcome"
+
+    session_id: UUID = Field(primary_key=True, foreign_key="session.id")
+    walk_ins: int = 0
+    changed_at: datetime = _instant(index=True)
+
+    __table_args__ = (sa.CheckConstraint("walk_ins >= 0", name="walk_ins"),)
+
+
+class Tally(Model, table=True):
+    """One cell of the counts as it was last announced; `cell` is null once it was taken back.
+
+    Counts alone: nothing leads from them to anybody. `version` only rises, also over a taking back.
+    """
+
+    __tablename__ = "tally"
+
+    key: str = Field(primary_key=True)
+    month: str = Field(index=True)
+    epoch: int
+    version: int = Field(sa_type=sa.BigInteger)
+    cell: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+
+
+class TallyMonth(Model, table=True):
+    """The `mark` of all that a month's counts rested on when they were last made: unchanged, they stand."""
+
+    __tablename__ = "tally_month"
+
+    month: str = Field(primary_key=True)
+    mark: str
+    counted_at: datetime = _instant()
+
+
+class TallyRun(Model, table=True):
+    """The one row that says when counting last went through: `day` is the one on which all months were."""
+
+    __tablename__ = "tally_run"
+
+    only_row: bool = Field(default=True, primary_key=True)
+    day: date | None = None
+    counted_at: datetime = _instant()
+
+    __table_args__ = (sa.CheckConstraint("only_row", name="only_row"),)
+
+
+class ProfileKept(Model, table=True):
+    """What erased people add to a figure of the profile counts: written as they are erased, never less.
+
+    `region` is empty where there is none. A figure is what stands here plus those who are still known.
+    """
+
+    __tablename__ = "profile_kept"
+
+    month: str = Field(primary_key=True)
+    region: str = Field(primary_key=True)
+    stream: str = Field(primary_key=True)
+    dimension: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+    count: int
+
+    __table_args__ = (sa.CheckConstraint("count > 0", name="count"),)
 
 
 class IdempotencyKey(Model, table=True):

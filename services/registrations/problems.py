@@ -99,6 +99,18 @@ class TooEarly(Conflict):
     detail = _("La veille et le jour même seulement : avant, la personne garde son délai.")
 
 
+class NotBegun(Conflict):
+    slug = "not-begun"
+    title = _("L’atelier n’a pas encore commencé")
+    detail = _("Les présences se notent à partir de l’heure du début.")
+
+
+class NoSeat(Conflict):
+    slug = "no-seat"
+    title = _("Cette personne n’avait pas de place")
+    detail = _("On note la présence des personnes qui ont une place. Comptez les autres sans leur nom.")
+
+
 class SameSession(Conflict):
     slug = "same-session"
     title = _("La personne est déjà inscrite à cet atelier")

@@ -12,6 +12,7 @@ from libs.database import Database
 from libs.settings import Settings
 from services.registrations.models import AccommodationRequest, Registration, SessionCopy, StaffAction
 from services.registrations.seating import Seating
+from services.registrations.tallying import keep_profile
 
 _AT_ONCE = 100
 
@@ -19,7 +20,8 @@ _AT_ONCE = 100
 async def erase_due(database: Database, settings: Settings) -> int:
     """Erase what has served its time: needs first, then identities; returns how many people were erased.
 
-    A registration stays as a number without a person (its state, channel and times), for the counts.
+    A registration stays as a number without a person (its state, channel and times), for the counts; of
+    what people said of themselves only the figures stay.
     """
     async with database.transaction() as tx:
         now = await decision_time(tx)
@@ -65,6 +67,8 @@ async def _sessions_to_forget(tx: AsyncSession, before: datetime) -> list[UUID]:
                 col(Registration.session_id) == col(SessionCopy.id), col(Registration.name) != ""
             ),
         )
+        # In their order: what people said last in a month is then known longest (`profiles.left_behind`).
+        .order_by(col(SessionCopy.ends_at), col(SessionCopy.id))
         .limit(_AT_ONCE)
     )
     return list(rows)
@@ -79,6 +83,7 @@ async def _erase_session(tx: AsyncSession, settings: Settings, session_id: UUID)
             select(Registration).where(Registration.session_id == session_id, col(Registration.name) != "")
         )
     )
+    await keep_profile(tx, settings, seating.row)
     for registration in people:
         erase(seating, registration)
     # Why staff did something about somebody says something of them.

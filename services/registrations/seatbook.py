@@ -16,7 +16,9 @@ from services.registrations.pools import GENERAL, Plan, PoolKey
 
 LIVE = ("pending", "waitlisted", "offered", "confirmed")
 """The states of somebody who has a seat or may still get one."""
-SEATED = ("confirmed", "attended", "absent", "excused")
+OUTCOMES = ("attended", "absent", "excused")
+"""What became of a confirmed seat, once the session has begun."""
+SEATED = ("confirmed", *OUTCOMES)
 """The states of somebody who has, or had, a seat of their own."""
 
 
@@ -42,6 +44,14 @@ class AlreadyOver(Refused):
 
 class TooEarly(Refused):
     """One call is not enough yet: the session is more than a day away, or no seat is offered."""
+
+
+class NotBegun(Refused):
+    """Who came is known from the session's start on."""
+
+
+class NoSeat(Refused):
+    """Only somebody who had a seat at the session can have come to it, or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +193,29 @@ class Prioritise:
     priority: int
 
 
+@dataclass(frozen=True, slots=True)
+class Attend:
+    """Staff note who came; `outcome` is one of `SEATED`: `confirmed` takes a note back."""
+
+    ref: UUID
+    outcome: str
+
+
 Command = (
-    Replan | Request | Cancel | Accept | Decline | Lapse | NoAnswer | Release | Grant | Move | Prioritise
+    Replan
+    | Request
+    | Cancel
+    | Accept
+    | Decline
+    | Lapse
+    | NoAnswer
+    | Release
+    | Grant
+    | Move
+    | Prioritise
+    | Attend
 )
-KEEPS_SHARES = (Request, Accept, Move, Prioritise)
+KEEPS_SHARES = (Request, Accept, Move, Prioritise, Attend)
 """The commands that leave every pool as large as it was; the others carry out what releases are due."""
 
 
@@ -249,6 +278,8 @@ class SeatBook:
                 return (self._move(self._waiting(command.ref), command.before),)
             case Prioritise():
                 return (self._prioritise(self._waiting(command.ref), command.priority),)
+            case Attend():
+                return (self._attend(self._seated(command.ref), command.outcome, now),)
         return _once_each([*touched, *self._settle(now)])
 
     def is_over(self, now: datetime) -> bool:
@@ -322,6 +353,17 @@ class SeatBook:
 
     def _prioritise(self, person: Person, priority: int) -> Person:
         person.priority, person.place = priority, None
+        return person
+
+    def _attend(self, person: Person, outcome: str, now: datetime) -> Person:
+        """The seat stays theirs, and stays counted."""
+        if outcome not in SEATED:
+            raise ValueError(f"{outcome!r} is no outcome")
+        if now < self.terms.starts_at:
+            raise NotBegun
+        if self.terms.status == "cancelled":
+            raise AlreadyOver
+        self._become(person, outcome, person.pool)
         return person
 
     def _replan(self, terms: Terms, now: datetime) -> list[Person]:
@@ -433,6 +475,12 @@ class SeatBook:
         person = self.people.get(ref)
         if person is None or person.status != "offered":
             raise OfferOver
+        return person
+
+    def _seated(self, ref: UUID) -> Person:
+        person = self.people.get(ref)
+        if person is None or person.status not in SEATED:
+            raise NoSeat
         return person
 
     def _waiting(self, ref: UUID) -> Person:

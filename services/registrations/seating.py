@@ -18,7 +18,9 @@ from services.registrations.pools import PoolKey
 from services.registrations.seatbook import (
     KEEPS_SHARES,
     LIVE,
+    SEATED,
     Accept,
+    Attend,
     Command,
     Lapse,
     Move,
@@ -155,7 +157,7 @@ class Seating:
 
     async def _load_for(self, command: Command) -> None:
         """See that the book holds whom the command may touch: partial, it decides as if it were whole."""
-        if isinstance(command, Accept | Prioritise | Request):
+        if isinstance(command, Accept | Prioritise | Request | Attend):
             return
         if isinstance(command, Replan) and self._moves_people(command.terms):
             await self.everybody()
@@ -316,7 +318,8 @@ def _stand(registration: Registration, person: Person, now: datetime) -> None:
     registration.pool_channel, registration.granted = person.pool, person.granted
     registration.priority, registration.place = person.priority, person.place
     registration.offer_expires_at = person.offer_until
-    if person.status == was:
+    if person.status == was or (was in SEATED and person.status in SEATED):
+        # Who came to the session changes nothing in anybody's calendar.
         return
     if was != "pending":
         registration.sequence += 1

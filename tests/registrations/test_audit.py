@@ -91,6 +91,35 @@ async def test_it_agrees_after_people_were_erased(instance: Instance, shift_cloc
     assert report.people == 0
 
 
+async def test_it_agrees_after_somebody_who_waited_in_vain_was_erased(
+    instance: Instance, shift_clock: ShiftClock
+) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1))
+    await instance.hear(session)
+    for number in (1, 2, 3):
+        await instance.register(session.id, number)
+    await shift_clock(instance.database, timedelta(days=200))
+    assert await erase_due(instance.database, instance.settings) == 3
+
+    assert (await audit(instance.database.url)).differences == ()
+
+
+async def test_it_sees_an_outcome_that_was_not_noted_by_the_rules(
+    instance: Instance, postgres_url: str
+) -> None:
+    session = session_state()
+    await instance.hear(session)
+    await instance.register(session.id)
+
+    await as_if_no_trigger_were_there(
+        instance, postgres_url, "update registration set status = 'attended' where status = 'confirmed'"
+    )
+
+    (found,) = await differences(instance)
+    assert "'attended'" in found
+    assert "'confirmed'" in found
+
+
 @pytest.mark.parametrize(
     ("change", "seen"),
     [

@@ -1,7 +1,7 @@
 """Whether what was seen of a session is what the model says of it."""
 
 from tests.registrations.seats.drivers import Observed, Seats, Standing
-from tests.registrations.seats.model import Model, Pool
+from tests.registrations.seats.model import SEATED, Model, Pool
 
 
 def agrees(model: Model, seen: Observed) -> None:
@@ -31,7 +31,7 @@ def _seats(model: Model, pool: Pool) -> Seats:
     states = [one.status for one in model.people.values() if (one.kind, one.pool) == pool]
     return Seats(
         model.seats[pool],
-        states.count("confirmed"),
+        sum(states.count(status) for status in SEATED),
         states.count("offered"),
         len(model.waiting_for(pool)),
     )

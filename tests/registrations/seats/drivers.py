@@ -77,6 +77,7 @@ class Driver(Protocol):
     def grant(self, name: str) -> None: ...
     def move(self, name: str, before: str | None) -> None: ...
     def prioritise(self, name: str, priority: int) -> None: ...
+    def attend(self, name: str, outcome: str) -> None: ...
     def state(self) -> Observed: ...
     def told(self) -> list[tuple[str, str]] | None:
         """Who was told what since the last time this was asked; None where nobody is told anything."""
@@ -88,6 +89,8 @@ REASONS = {
     seatbook.NotWaiting: "not-waiting",
     seatbook.AlreadyOver: "already-over",
     seatbook.TooEarly: "too-early",
+    seatbook.NotBegun: "not-begun",
+    seatbook.NoSeat: "no-seat",
 }
 
 
@@ -164,6 +167,9 @@ class PureDriver:
 
     def prioritise(self, name: str, priority: int) -> None:
         self._do(seatbook.Prioritise(_ref(name), priority))
+
+    def attend(self, name: str, outcome: str) -> None:
+        self._do(seatbook.Attend(_ref(name), outcome))
 
     def told(self) -> None:
         return None

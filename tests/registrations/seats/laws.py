@@ -4,17 +4,20 @@ from collections import Counter
 from datetime import datetime
 
 from tests.registrations.seats.drivers import Observed, Standing
-from tests.registrations.seats.model import EVERYBODY, Model, Pool
+from tests.registrations.seats.model import EVERYBODY, SEATED, Model, Pool
 
 NEXT = {
     "waitlisted": {"waitlisted", "offered", "confirmed", "cancelled"},
     "offered": {"offered", "confirmed", "expired", "declined", "cancelled"},
-    "confirmed": {"confirmed", "cancelled"},
+    "confirmed": {*SEATED, "cancelled"},
+    "attended": set(SEATED),
+    "absent": set(SEATED),
+    "excused": set(SEATED),
     "expired": {"expired"},
     "declined": {"declined"},
     "cancelled": {"cancelled"},
 }
-"""The seat machine of ARCHITECTURE.md, and a grant: from the line straight to a seat."""
+"""The seat machine of ARCHITECTURE.md, a grant (from the line straight to a seat), and corrections."""
 
 
 def hold(
@@ -38,18 +41,19 @@ def hold(
 def no_seat_is_given_twice(seen: Observed) -> None:
     """S1, by counting heads."""
     heads = Counter((one.kind, one.pool, one.status) for one in seen.people.values() if one.pool is not None)
-    assert {status for _, _, status in heads} <= {"confirmed", "offered"}, "only they have a seat"
+    assert {status for _, _, status in heads} <= {*SEATED, "offered"}, "only they have a seat"
     for (kind, channel), pool in seen.pools.items():
-        assert pool.confirmed == heads.pop((kind, channel, "confirmed"), 0), f"{kind} {channel}: confirmed"
+        seated = sum(heads.pop((kind, channel, status), 0) for status in SEATED)
+        assert pool.confirmed == seated, f"{kind} {channel}: confirmed"
         assert pool.offered == heads.pop((kind, channel, "offered"), 0), f"{kind} {channel}: offered"
         assert pool.confirmed + pool.offered <= pool.effective, f"{kind} {channel}: too many people"
     assert not heads, "every seat in use belongs to a pool that is counted"
     for one in seen.people.values():
-        has_seat = one.status in ("confirmed", "offered")
+        has_seat = one.status in (*SEATED, "offered")
         assert (one.pool is not None) == has_seat
         assert one.pool in (None, EVERYBODY, one.channel), "nobody sits on another channel's seat"
         assert (one.until is not None) == (one.status == "offered")
-        assert not one.granted or one.status == "confirmed"
+        assert not one.granted or one.status in SEATED
 
 
 def no_free_seat_is_kept_from_those_who_wait(seen: Observed) -> None:

@@ -15,7 +15,7 @@ from libs.messaging.contracts import SeatCounts
 from tests.registrations.seats import laws
 from tests.registrations.seats.agreement import agrees
 from tests.registrations.seats.drivers import Driver, Observed, Refusal
-from tests.registrations.seats.model import LIVE, Model, No
+from tests.registrations.seats.model import LIVE, OUTCOMES, SEATED, Model, No
 from tests.registrations.seats.plans import (
     BEGINNING,
     Change,
@@ -122,7 +122,7 @@ class SeatMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.people)
     @rule(
         data=st.data(),
-        deed=st.sampled_from(("accept", "decline", "cancel", "no_answer", "grant", "move")),
+        deed=st.sampled_from(("accept", "decline", "cancel", "no_answer", "grant", "move", "attend")),
         jump=st.sampled_from((0, 0, "day before")),
     )
     def somebody_does_what_they_may_not(self, data: st.DataObject, deed: str, jump: int | str) -> None:
@@ -133,8 +133,23 @@ class SeatMachine(RuleBasedStateMachine):
             self.step(lambda: getattr(self.driver, deed)(name), lambda _: None)
         elif deed == "move":
             self.move(name, None)
+        elif deed == "attend":
+            self.attend(name, data.draw(st.sampled_from(OUTCOMES)))
         else:
             getattr(self, deed)(name)
+
+    @precondition(lambda self: self.those(*SEATED))
+    @rule(
+        data=st.data(),
+        outcomes=st.lists(st.sampled_from((*OUTCOMES, "confirmed")), min_size=1, max_size=4),
+        jump=st.sampled_from(("start", "start", 0, 1)),
+    )
+    def staff_note_who_came(self, data: st.DataObject, outcomes: list[str], jump: int | str) -> None:
+        """From the start on, again and again as they learn more; before it, or for anybody, it is refused."""
+        self.time_passes(jump)
+        for outcome in outcomes:
+            whom = self.those(*SEATED) or list(self.model.people)
+            self.attend(data.draw(st.sampled_from(whom)), outcome)
 
     @rule(edits=st.lists(changes, min_size=1, max_size=2))
     def the_coordinator_changes_the_session(self, edits: list[Change]) -> None:
@@ -221,6 +236,16 @@ class SeatMachine(RuleBasedStateMachine):
             self.model.grant(name, self.now)
 
         self.step(lambda: self.driver.grant(name), say, more_seats=True)
+
+    def attend(self, name: str, outcome: str) -> None:
+        if self.driver.answers_again and self.model.people[name].status == outcome:
+            # Nothing is to be noted, so nothing is refused.
+            self.step(lambda: self.driver.attend(name, outcome), lambda _: None)
+        else:
+            self.step(
+                lambda: self.driver.attend(name, outcome),
+                lambda _: self.model.attend(name, outcome, self.now),
+            )
 
     def coordinator_says(self, edits: list[Change]) -> None:
         facts = self.model.facts

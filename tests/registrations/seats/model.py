@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from libs.messaging.contracts import SessionState
 
 LIVE = ("waitlisted", "offered", "confirmed")
+OUTCOMES = ("attended", "absent", "excused")
+SEATED = ("confirmed", *OUTCOMES)
+"""Who has a seat of their own, whether they came or not."""
 EVERYBODY = ""
 Pool = tuple[str, str]
 """A kind of seat, and the channel that it is kept for ("": for everybody)."""
@@ -141,6 +144,15 @@ class Model:
         one.status, one.pool, one.granted = "confirmed", EVERYBODY, True
         self._tell(one, "confirmed")
         self.settle(now)
+
+    def attend(self, name: str, outcome: str, now: datetime) -> None:
+        """Who came is noted from the start on; the seat is still theirs, and nobody is told."""
+        one = self._find(name, SEATED, "no-seat")
+        if now < self.facts.starts_at_utc:
+            raise No("not-begun")
+        if self.facts.status == "cancelled":
+            raise No("already-over")
+        one.status = outcome
 
     def move(self, name: str, before: str | None) -> None:
         one = self._find(name, ("waitlisted",), "not-waiting")

@@ -120,6 +120,9 @@ class ServiceDriver:
     def prioritise(self, name: str, priority: int) -> None:
         self._act(name, "priority", json=WHY | {"priority": priority})
 
+    def attend(self, name: str, outcome: str) -> None:
+        self._act(name, "attendance", json={"outcome": outcome})
+
     def transfer(self, name: str, there: "ServiceDriver", new_name: str, *, may_wait: bool) -> None:
         """To the other session, where the person is called `new_name`."""
         answer = self._run(
