@@ -29,7 +29,7 @@ def rounded(n: int, *, key: bytes, cell: str, period: str, base: int = BASE) -> 
 
 
 def _draw(key: bytes, cell: str, period: str, n: int, base: int) -> int:
-    """A number below `base`, evenly spread. The parts carry their lengths, so that none runs into the next."""
+    """A number below `base`, evenly spread. The parts carry their lengths: none runs into the next."""
     parts = [part.encode() for part in (cell, period, str(n))]
     said = b"".join(len(part).to_bytes(4) + part for part in parts)
     return int.from_bytes(hmac.digest(key, said, "sha256")) % base

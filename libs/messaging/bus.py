@@ -112,11 +112,5 @@ class Bus(Protocol):
     async def run_compaction(self, topics: Sequence[Topic], stop: asyncio.Event) -> None:
         """See, until `stop`, that `topics`, which this service writes, are compacted within their lags."""
 
-    async def names(self) -> Sequence[str]:
-        """The names of all streams on this bus that this service may read or append to, sorted.
-
-        `topics.federated_named` says which of them are federated.
-        """
-
     async def close(self) -> None:
         """Let go of every connection; `consume` calls must have been stopped before."""

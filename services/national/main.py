@@ -5,15 +5,24 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 
 from libs.web.app import Service, create_app
-from services.national import api, api_registry, generations, pages, queries
+from services.national import (
+    api,
+    api_indicators,
+    api_registry,
+    generations,
+    indicator_pages,
+    pages,
+    queries,
+)
 from services.national.consumer import Consumers
 from services.national.housekeeping import Housekeeping
 from services.national.replaying import Replay
+from services.national.snapshots import Keeper
 from services.national.watching import Changes
 
 PACKAGE = "services.national"
 
-ROUTERS = (api.router, api_registry.router, pages.router)
+ROUTERS = (api.router, api_registry.router, api_indicators.router, pages.router, indicator_pages.router)
 """Everything that this service answers."""
 
 
@@ -37,6 +46,7 @@ def create(service: Service) -> FastAPI:
             "replay": Replay(service.database).run,
             "generations": housekeeping.generations,
             "tidy": housekeeping.tidy,
+            "snapshots": Keeper(service.database).run,
         },
         health=health,
     )

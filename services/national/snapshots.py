@@ -135,8 +135,8 @@ async def _figures(session: AsyncSession, month: date) -> Figures:
     heard = await hearing(session)
     found[ABSENT, "heard", ()] = {"instances": len(heard.instances)}
     for one in who_is_missing(Question(), heard, measures_of(Question())):
-        key = (ABSENT, one.why, (("instance", one.instance), ("streams", ",".join(one.streams) or None)))
-        found[key] = {
+        place = (("instance", one.instance), ("streams", ",".join(one.streams) or None))
+        found[ABSENT, one.why, place] = {
             "name": one.name,
             "since": one.since.isoformat() if one.since else None,
             "streams": list(one.streams),

@@ -1,4 +1,4 @@
-"""A person made of canaries: nothing that says who somebody is leaves the region, in whatever they go through.
+"""A person made of canaries: nothing that says who somebody is leaves the region.
 
 Each field that a person or the team writes freely holds a canary. Then every federated stream, the log, the
 figures for operators, and the databases of the exporter and of the national view are searched for them.
@@ -120,7 +120,7 @@ async def test_a_canary_that_did_leave_would_be_heard(instance: RunningInstance)
     "hidden",
     [
         b"Nomcanari",
-        "NOMCANARI".encode(),
+        b"NOMCANARI",
         base64.b64encode(b"Nomcanari Famillecanari"),
         b"\\\\x" + b"Nomcanari".hex().encode(),
         b"+14185550163",
@@ -185,7 +185,7 @@ async def tables(instance: RunningInstance, service: str, schema: str) -> dict[s
         return {
             name: b"\n".join(
                 value if isinstance(value, bytes) else str(value).encode()
-                for row in await connection.fetch(f'select * from {schema}."{name}"')  # noqa: S608
+                for row in await connection.fetch(f'select * from {schema}."{name}"')
                 for value in row
             )
             for (name,) in names

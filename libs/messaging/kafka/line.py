@@ -138,7 +138,7 @@ class Questions:
 
         async def ask(node: int) -> dict[TopicPartition, int]:
             response = await self._ask(node, OffsetFetchRequest(group, list(by_topic.items())))
-            found = {}
+            found: dict[TopicPartition, int] = {}
             for topic, partitions in response.topics:
                 for partition, offset, _metadata, code in partitions:
                     self._check(code)
@@ -146,7 +146,8 @@ class Questions:
                         found[TopicPartition(topic, partition)] = offset
             return found
 
-        return await self._of_coordinator(group, ask)
+        places: Places = await self._of_coordinator(group, ask)
+        return places
 
     async def put_back(self, group: str, places: Places) -> None:
         """Make `group` go on at `places`, whoever is reading in it.
