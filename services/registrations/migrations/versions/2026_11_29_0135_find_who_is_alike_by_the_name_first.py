@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "202611290135"
-down_revision = "202611230019"
+down_revision = "202611290130"
 branch_labels = None
 depends_on = None
 
