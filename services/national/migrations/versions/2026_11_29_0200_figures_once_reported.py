@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "202611290200"
-down_revision = "202611290144"
+down_revision = "202611290137"
 branch_labels = None
 depends_on = None
 
