@@ -21,11 +21,13 @@ from deploy.one_piece import OnePieceProtocol
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
 from libs.messaging.bridge import Bridge
+from libs.messaging.signing import Signer
 from libs.migrations import is_migrated, migrate
 from libs.settings import BadSettings, Settings
 from libs.web.app import Service
 from libs.web.loops import Loops
 from services.events import reference
+from services.national.registry import register_own
 
 Ready = Callable[[], Coroutine[Any, Any, None]]
 SERVICES = ("events", "registrations", "notifications", "exporter", "national")
@@ -65,9 +67,20 @@ async def _prepare(server_url: str, settings: Settings) -> None:
         for name, url in urls.items():
             await migrate(url, f"services.{name}")
         await _load_reference(urls["events"])
+        if settings.signing_key is not None:
+            await _introduce(urls["national"], settings, settings.signing_key.get_secret_value())
         await provision_streams(server_url, settings, topics.streams(settings.instance))
     finally:
         await guard.close()
+
+
+async def _introduce(url: str, settings: Settings, signing_key: str) -> None:
+    """Make the instance known to its own national view, which shows at least what the instance says."""
+    database = Database(url, application_name="tournee registry")
+    try:
+        await register_own(database, settings, Signer.from_secret(signing_key).public_key)
+    finally:
+        await database.close()
 
 
 async def check_prepared(name: str, settings: Settings, server_url: str) -> None:
