@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     database_url: Annotated[str | None, _with_scheme("postgresql", "postgres")] = None
     bus_url: Annotated[str | None, _with_scheme("postgresql", "postgres", "kafka")] = None
+    national_bus_url: Annotated[str | None, _with_scheme("postgresql", "postgres", "kafka")] = None
+    """The national instance's bus, with the credentials it gave; unset, this instance feeds its own view."""
     smtp_url: Annotated[str | None, _with_scheme("smtp", "smtps")] = None
     public_url: Annotated[str | None, _with_scheme("http", "https")] = None
     instance: Annotated[str, AfterValidator(_slug)] = "demo"
