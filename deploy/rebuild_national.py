@@ -80,7 +80,7 @@ async def _switched(service: Service, number: int, accept: bool) -> Outcome:
         if not warned and time.monotonic() - started > _UNATTENDED_SECONDS:
             warned = not await generations.attended(service.database, number)
             if warned:
-                print("Personne ne remplit cette génération : le service national tourne-t-il?", flush=True)
+                print("Personne ne remplit cette génération : le service national tourne-t-il?", flush=True)
         await pause(never, _LOOK_SECONDS)
 
 
@@ -89,12 +89,12 @@ def _say(outcome: Outcome, number: int, seconds: float) -> None:
         mark = "=" if table.equal else "≠"
         print(f"  {table.table:<14}{table.old.rows:>10} {mark} {table.new.rows:<10}{table.new.sha256[:16]}")
         if not table.equal:
-            print(f"    {table.old.sha256[:16]} avant; instances : {', '.join(table.instances)}")
+            print(f"    {table.old.sha256[:16]} avant; instances : {', '.join(table.instances)}")
     if outcome.switched:
         print(f"La génération {number} sert depuis maintenant ({seconds:.1f} s).")
     else:
         print(
-            "Les deux générations diffèrent : l’ancienne continue de servir. "
+            "Les deux générations diffèrent : l’ancienne continue de servir. "
             "Avec --accept-differences, la nouvelle la remplace.",
             file=sys.stderr,
         )

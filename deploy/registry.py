@@ -76,7 +76,7 @@ async def _change(database: Database, given: argparse.Namespace) -> int:
     done = await replay(database, [given.instance])
     print("C’est fait.")
     if done.applied or done.left:
-        print(f"Quarantaine : {done.applied} messages pris en compte, {done.left} encore en attente.")
+        print(f"Quarantaine : {done.applied} messages pris en compte, {done.left} encore en attente.")
     return 0
 
 
@@ -99,7 +99,7 @@ async def _list(database: Database) -> None:
             until = (key["revoked_at"] and "révoquée") or key["valid_until"] or "sans fin"
             print(f"    clé {key['key_id']}  dès {key['valid_from']}  {until}")
         if row["quarantined"]:
-            print(f"    en quarantaine : {row['quarantined']}")
+            print(f"    en quarantaine : {row['quarantined']}")
 
 
 async def _log(database: Database, instance: str | None) -> None:
@@ -183,7 +183,7 @@ def _key(text: str) -> bytes:
         key = read_key(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    print(f"Clé {key_id_of(key)} : vérifiez ce nom au téléphone avec l’instance.")
+    print(f"Clé {key_id_of(key)} : vérifiez ce nom au téléphone avec l’instance.")
     return key
 
 
