@@ -1,14 +1,18 @@
 """The allow-list at work: of what a region says inside, what it may say outside, field by field.
 
-A field that isn't written here doesn't leave. Texts that people write freely leave in three places, which
-the public calendar shows anyway: a session's title, its venue's name and municipality.
+A field that isn't written here doesn't leave, and a word leaves only if its vocabulary has it. Texts that
+people write freely leave in three places, which the public calendar shows anyway: a session's title, its
+venue's name and municipality.
 """
 
 import re
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from libs import vocabularies
+from libs.clock import UnknownZone, zone
 from libs.messaging.contracts import SeatsOfKind, SeatsState, SessionState, VenueFacts
 from libs.messaging.envelope import NotUnderstood
 from libs.messaging.federated import (
@@ -24,17 +28,32 @@ from libs.messaging.federated import (
     Volet,
     cell_key,
 )
+from libs.vocabularies import Vocabulary
 
-_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
-"""What ids of vocabularies look like, those of a newer release too; nothing that a person wrote does."""
+STATES = frozenset(
+    {
+        "pending", "confirmed", "waitlisted", "offered", "expired", "declined", "cancelled", "attended",
+        "absent", "excused",
+    }
+)  # fmt: skip
+"""What a registration may be counted as."""
+DIMENSIONS = frozenset({"people", "participations", "answered", "target_group"})
+"""What people are counted by."""
+NO_CHANNEL = "none"
+_PROVINCE = re.compile(r"CA-[A-Z]{2}")
+_PART_OF_A_KEY = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
 
 def allowed_session(state: SessionState, base_url: str) -> FederatedSession:
-    """A session's public facts; `NotUnderstood` for a volet, a modality or an id that can't be one."""
-    for name in ("kind", "theme", "level", "language", "delivered_by", "region"):
-        _check_identifier(name, getattr(state, name))
-    for mode in state.registration_modes:
-        _check_identifier("registration_modes", mode)
+    """A session's public facts; `NotUnderstood` where a word is none of its vocabulary's.
+
+    What a newer release of a sibling says stays inside until this one knows it too.
+    """
+    for name, vocabulary in _WORDS.items():
+        _check(name, getattr(state, name), vocabularies.ids(vocabulary))
+    _check_all("registration_modes", state.registration_modes, vocabularies.ids("registration_modes"))
+    _check_region(state.region)
+    _check_zone(state.timezone)
     try:
         return FederatedSession(
             id=state.id,
@@ -89,13 +108,14 @@ def allowed_seats(state: SeatsState) -> FederatedSeats:
 def allowed_tally(tally: FederatedTally) -> FederatedTally:
     """A cell of counts, whose fields the stream's own contract has picked already: numbers, by ids."""
     cell = tally.cell
-    words = [cell.region]
+    _check_region(cell.region)
     if isinstance(cell, OperationalCounts):
-        words += [cell.theme, cell.channel, *cell.registrations]
+        _check("theme", cell.theme, vocabularies.ids("themes"))
+        _check("channel", cell.channel, vocabularies.ids("channels") | {NO_CHANNEL})
+        _check_all("registrations", cell.registrations, STATES)
     else:
-        words += [cell.dimension, cell.value or None]
-    for word in words:
-        _check_identifier("cell", word)
+        _check("dimension", cell.dimension, DIMENSIONS)
+        _check("value", cell.value, vocabularies.ids("target_groups") | {""})
     return tally
 
 
@@ -118,7 +138,7 @@ def checked_key(stream: str, key: str) -> str:
             return str(UUID(key))
     except ValueError:
         raise NotUnderstood("the key is not an id") from None
-    if not all(_IDENTIFIER.fullmatch(part) or part == "-" for part in key.split("/")):
+    if not all(_PART_OF_A_KEY.fullmatch(part) for part in key.split("/")):
         raise NotUnderstood("the key is not a cell")
     return key
 
@@ -136,6 +156,8 @@ def level_for(payload: Federated) -> Level:
 
 
 def _allowed_venue(venue: VenueFacts) -> FederatedVenue:
+    if not _PROVINCE.fullmatch(venue.province):
+        raise NotUnderstood("province is not a code")
     return FederatedVenue(
         id=venue.id,
         name=venue.name,
@@ -157,9 +179,36 @@ def _allowed_kind(seats: SeatsOfKind) -> FederatedSeatsOfKind:
     )
 
 
-def _check_identifier(name: str, value: str | None) -> None:
-    if value is not None and not _IDENTIFIER.fullmatch(value):
-        raise NotUnderstood(f"{name} is not an id")
+def _check(name: str, value: str | None, words: Collection[str]) -> None:
+    if value is not None and value not in words:
+        raise NotUnderstood(f"{name} is not in its vocabulary")
+
+
+def _check_all(name: str, values: Iterable[str], words: Collection[str]) -> None:
+    for value in values:
+        _check(name, value, words)
+
+
+def _check_region(code: str | None) -> None:
+    if code is not None and vocabularies.region(code) is None:
+        raise NotUnderstood("region is not in its vocabulary")
+
+
+def _check_zone(name: str) -> None:
+    try:
+        zone(name)
+    except UnknownZone:
+        raise NotUnderstood("timezone is not a zone") from None
+
+
+_WORDS: Mapping[str, Vocabulary] = {
+    "kind": "activity_kinds",
+    "theme": "themes",
+    "level": "levels",
+    "language": "languages",
+    "delivered_by": "delivered_by",
+}
+"""Which vocabulary a session's words are of."""
 
 
 def _not_understood(error: ValidationError) -> NotUnderstood:

@@ -56,7 +56,7 @@ def session_state(id_: UUID = SESSION, **changes: Any) -> SessionState:
             "theme": "courriel",
             "level": "beginner",
             "modality": "hybrid",
-            "delivered_by": "library",
+            "delivered_by": "library_staff",
             "region": "03",
             "tour_id": UUID(int=5),
             "tour_title": "Tournée d’hiver",

@@ -71,7 +71,7 @@ def test_a_session_says_what_the_public_calendar_shows() -> None:
         "level": "beginner",
         "language": "fr",
         "modality": "hybrid",
-        "delivered_by": "library",
+        "delivered_by": "library_staff",
         "region": "03",
         "venue": {
             "id": "00000000-0000-0000-0000-000000000007",
@@ -116,6 +116,9 @@ def test_seats_are_counted_in_total_and_per_kind() -> None:
         {"stream": "secret"},
         {"modality": "telepathic"},
         {"theme": "Aline Tremblay"},
+        {"theme": "aline_tremblay"},
+        {"timezone": "Maison/Aline"},
+        {"venue": session_state().venue.model_copy(update={"province": "Aline"})},
         {"level": "aline@example.org"},
         {"region": "chez Aline"},
         {"kind": ""},
@@ -147,6 +150,7 @@ def test_seats_of_an_unknown_kind_dont_leave() -> None:
         counts(registrations={"Aline": 1, "confirmée par Aline": 1}),
         profile(dimension="nom de famille"),
         profile(value="Tremblay, Aline"),
+        profile(value="aline_tremblay", dimension="target_group"),
         profile(region="chez elle"),
     ],
 )

@@ -139,7 +139,7 @@ async def test_a_message_that_may_not_leave_is_parked_and_holds_nobody_up(region
     await region.hear(
         said(session_state(theme="chez Aline"), 1), said(session_state(UUID(int=2)), 1), said(counts(), 1)
     )
-    assert await region.parked() == ["theme is not an id"]
+    assert await region.parked() == ["theme is not in its vocabulary"]
     assert [stream for stream, *_ in await region.out()] == ["sessions", "tallies"]
 
 

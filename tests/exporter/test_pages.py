@@ -152,7 +152,7 @@ async def test_parked_messages_are_seen_and_tried_again(client: httpx.AsyncClien
     assert (parked["topic"], parked["key"], parked["reason"]) == (
         "sessions",
         str(SESSION),
-        "theme is not an id",
+        "theme is not in its vocabulary",
     )
     replayed = await client.post("/api/exporter/v1/parked/replay")
     assert replayed.json() == {"applied": 0, "parked": 1}

@@ -152,7 +152,7 @@ async def test_many_things_are_brought_in_line_batch_by_batch(
     region: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.exporter.restating._BATCH", 3)
-    tallies = [counts(theme=f"theme_{number}") for number in range(10)]
+    tallies = [counts(month=f"2027-{number:02}") for number in range(1, 11)]
     await region.hear(*[said(tally, 1) for tally in tallies])
     await region.out()
     await region.decide("nothing")
