@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from deploy.hosting import server_database
+from deploy.buses import server_database
 from deploy.postgres import server_url
 from libs.settings import BadSettings, Settings, read_settings
 
