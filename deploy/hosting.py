@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import uvicorn
@@ -15,7 +16,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
-from deploy.buses import open_bus, provision_streams
+from deploy.buses import is_kafka, open_bus, provision_streams
 from deploy.ending import Ending
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
@@ -63,7 +64,7 @@ async def _prepare(server_url: str, settings: Settings) -> None:
         for name, url in urls.items():
             await migrate(url, f"services.{name}")
         await _load_reference(urls["events"])
-        await provision_streams(server_url, settings, topics.ALL)
+        await provision_streams(_bus_address(server_url, settings), settings, topics.ALL)
     finally:
         await guard.close()
 
@@ -87,7 +88,7 @@ async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterato
             service_url(server_url, instance, name, secret), application_name=f"tournee {name}"
         )
         stack.push_async_callback(database.close)
-        bus = open_bus(name, settings, server_url)
+        bus = open_bus(_bus_address(server_url, settings), settings, name)
         stack.push_async_callback(bus.close)
         yield Service(name, settings, database, bus)
 
@@ -178,6 +179,20 @@ class _Server(uvicorn.Server):
         yield
 
 
+def server_database(url: str) -> str:
+    """The server's address with a database to connect to: `postgres` unless the address names one."""
+    parts = urlsplit(url)
+    path = parts.path if parts.path.strip("/") else "/postgres"
+    return parts._replace(scheme="postgresql", path=path).geturl()
+
+
 def calendar_domain(settings: Settings) -> str:
     """What follows the @ of this instance's calendar identifiers, for ever."""
     return settings.calendar_domain or f"{settings.instance}.tournee.internal"
+
+
+def _bus_address(server_url: str, settings: Settings) -> str:
+    """BUS_URL's, or the server that the databases are on."""
+    if settings.bus_url is None:
+        return server_url
+    return settings.bus_url if is_kafka(settings.bus_url) else server_database(settings.bus_url)

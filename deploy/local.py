@@ -19,7 +19,6 @@ from pydantic import SecretStr
 
 from deploy import demo, mailcatcher, postgres
 from deploy.binaries import NoPostgres
-from deploy.buses import server_database
 from deploy.datadir import DataDir, DataDirBusy, DataDirUnusable
 from deploy.dispatch import CATCHER, Dispatch
 from deploy.ending import Ending
@@ -32,6 +31,7 @@ from deploy.hosting import (
     prepare,
     running,
     serve,
+    server_database,
 )
 from deploy.mailbox import Mailbox
 from deploy.parent import die_with_parent, end_with_make

@@ -10,7 +10,6 @@ import sys
 
 import uvloop
 
-from deploy.buses import server_database
 from deploy.ending import Ending
 from deploy.hosting import (
     SERVICES,
@@ -21,6 +20,7 @@ from deploy.hosting import (
     prepare,
     running,
     serve,
+    server_database,
 )
 from libs.settings import BadSettings, Settings, read_settings
 from libs.web import logs

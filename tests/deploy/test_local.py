@@ -172,7 +172,7 @@ def int_of(data_dir: Path) -> int | None:
     [
         ("PORT", "http"),
         ("DATABASE_URL", "postgresql://tournee@127.0.0.1:9/postgres"),
-        ("BUS_URL", "kafka://127.0.0.1:9092"),
+        ("BUS_URL", "kafka://127.0.0.1:9"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_names_the_variable(start: Start, variable: str, value: str) -> None:
