@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = None
     signing_key: SecretStr | None = None
     """The Ed25519 key that signs what leaves the region: 32 bytes in base64."""
+    national_token: SecretStr | None = None
+    """A bearer token for the national view alone: figures and public facts, nobody's name."""
     demo: bool = True
     reminder_days: Annotated[
         tuple[Annotated[int, Field(ge=1, le=60)], ...], NoDecode, BeforeValidator(_numbers)
@@ -97,7 +99,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _secrets_are_long(self) -> Self:
-        for name in ("secret_key", "admin_token"):
+        for name in ("secret_key", "admin_token", "national_token"):
             secret: SecretStr | None = getattr(self, name)
             if secret is not None and len(secret.get_secret_value()) < 16:
                 raise ValueError(f"{name.upper()} doit avoir au moins 16 caractères")

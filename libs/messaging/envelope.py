@@ -85,13 +85,24 @@ def headers_of(
 
 def unpack(message: Message) -> tuple[Envelope, Payload | None]:
     """The envelope and payload of a message (None for a tombstone), or `NotUnderstood`."""
+    envelope = read_envelope(message)
+    return envelope, read_payload(message)
+
+
+def read_envelope(message: Message) -> Envelope:
+    """The envelope of a message alone, for who decides by it whether the rest is worth reading."""
     envelope = _envelope(message.headers)
     if envelope.subject != message.key:
         raise NotUnderstood("ce_subject is not the message's key")
+    return envelope
+
+
+def read_payload(message: Message) -> Payload | None:
+    """The payload of a message, None for a tombstone; `NotUnderstood` names the places, not what is there."""
     if message.value is None:
-        return envelope, None
+        return None
     try:
-        return envelope, BY_STREAM[message.topic.logical].model_validate_json(message.value)
+        return BY_STREAM[message.topic.logical].model_validate_json(message.value)
     except ValidationError as error:
         places = {".".join(str(part) for part in item["loc"]) + " " + item["type"] for item in error.errors()}
         raise NotUnderstood("payload: " + ", ".join(sorted(places))[:500]) from None

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 def render(request: Request, name: str, status_code: int = 200, **context: object) -> HTMLResponse:
     """The template `name` as a page. Beside `context` it sees `request`, `language`, `settings`,
-    `staff` (the signed-in member or None), `_`, `ngettext`, `static_url`, `language_link` and every
-    function of `libs.web.formats` as a filter that already knows the language.
+    `staff` (the signed-in regional member or None), `national` (the same of national staff), `_`,
+    `ngettext`, `static_url`, `language_link` and every function of `libs.web.formats` as a filter that
+    already knows the language.
     """
-    from libs.web.auth import staff_of  # the sign-in page is itself rendered here
+    from libs.web.auth import national_of, staff_of  # the sign-in page is itself rendered here
 
     state = request.app.state
     language = language_of(request)
@@ -43,6 +44,7 @@ def render(request: Request, name: str, status_code: int = 200, **context: objec
             "request": request,
             "settings": settings,
             "staff": staff_of(request),
+            "national": national_of(request),
             "request_id": request.scope.get("request_id", ""),
             "language_link": partial(language_link, request),
         }

@@ -38,7 +38,10 @@ def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
 
 
 class Instance(Model, table=True):
-    """A regional network's instance. `epoch`: the newest that national staff have confirmed."""
+    """A regional network's instance. `epoch`: the newest that national staff have confirmed.
+
+    One whose national view this is (`own`) belongs to the same operators: its epochs need nobody else.
+    """
 
     __tablename__ = "instance"
 
@@ -46,6 +49,7 @@ class Instance(Model, table=True):
     name: str
     status: str = "active"
     epoch: int = 1
+    own: bool = False
     registered_at: datetime = _instant()
 
     __table_args__ = (_one_of("status", ("active", "suspended", "retired")),)
@@ -80,6 +84,21 @@ class InstanceRegion(Model, table=True):
     valid_until: date | None = None
 
 
+class RegistryEntry(Model, table=True):
+    """One change of the registry: who made it, when and why. The highest id is the registry's version."""
+
+    __tablename__ = "registry_entry"
+
+    id: int | None = _identity()
+    at: datetime = _instant()
+    who: str
+    """Who vouches for it: `admin`, `national`, or the account that ran the command."""
+    what: str
+    instance: str = Field(index=True)
+    details: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    reason: str
+
+
 class SessionOwner(Model, table=True):
     """The instance that first said that a session exists: nobody else may speak of it, ever after."""
 
@@ -90,7 +109,11 @@ class SessionOwner(Model, table=True):
 
 
 class Quarantined(Model, table=True):
-    """A message that was not believed, as it came, with the reason; it has touched no figure."""
+    """A message that was not believed, as it came, with the reason; it has touched no figure.
+
+    `digest` is of the whole message, so that the same one delivered twice, or read by two generations, is
+    kept once. NUL characters, which no text here can hold, stand as U+FFFD.
+    """
 
     __tablename__ = "quarantined"
 
@@ -102,17 +125,27 @@ class Quarantined(Model, table=True):
     key: str
     headers: dict[str, str] = Field(sa_type=JSONB)
     value: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
+    digest: bytes = Field(sa_type=sa.LargeBinary)
     reason: str
+    detail: str = ""
+    """What is malformed, without any value of the message."""
     received_at: datetime = _instant()
 
-    __table_args__ = (sa.UniqueConstraint("topic", "position"), sa.Index("ix_quarantined_reason", "reason"))
+    __table_args__ = (
+        sa.UniqueConstraint("topic", "digest"),
+        sa.Index("ix_quarantined_instance_reason", "instance", "reason"),
+    )
 
 
 # The read model: once per generation.
 
 
 class Generation(Model, table=True):
-    """One building of the read model. One of them serves; a new one is filled beside it."""
+    """One building of the read model. One of them serves; a new one is filled beside it.
+
+    `consumed_at`: when its consumer was last at work. After a longer absence than the streams keep their
+    tombstones, only a new generation is sure to have lost what was erased.
+    """
 
     __tablename__ = "generation"
 
@@ -120,6 +153,9 @@ class Generation(Model, table=True):
     state: str
     started_at: datetime = _instant()
     served_at: datetime | None = _instant(default=None)
+    consumed_at: datetime | None = _instant(default=None)
+    automatic: bool = False
+    """Begun after such an absence: it serves as soon as it has caught up, whatever it says."""
 
     __table_args__ = (
         _one_of("state", ("building", "serving", "retired")),
@@ -132,8 +168,9 @@ class Generation(Model, table=True):
 class NationalSession(Model, table=True):
     """A session and its seats, as its instance says them; either may arrive first.
 
-    `title` is null while only the seats have arrived, `seats_version` is 0 while only the facts have.
-    `month` is the first day of the month of its local start.
+    `title` is null while only the seats have arrived, `seats_updated_at` while only the facts have.
+    `month` is the first day of the month of its local start; `minutes` is how long it lasts; `search` is
+    its title and place in lower case without accents. Ids of vocabularies that nobody here knows are kept.
     """
 
     __tablename__ = "session"
@@ -171,6 +208,8 @@ class NationalSession(Model, table=True):
     cancelled_at: datetime | None = _instant(default=None)
     updated_at: datetime | None = _instant(default=None)
     planned: int | None = None
+    minutes: int | None = None
+    search: str = ""
     seats_epoch: int = 0
     seats_version: int = Field(default=0, sa_type=sa.BigInteger)
     capacity: int = 0
@@ -181,6 +220,76 @@ class NationalSession(Model, table=True):
     waitlisted: int = 0
     by_kind: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     seats_updated_at: datetime | None = _instant(default=None)
+
+    # Seats change often, and none of them is indexed: half-filled pages let an update stay where it is.
+    __table_args__ = (
+        sa.Index("ix_session_generation_starts_at_utc", "generation", "starts_at_utc"),
+        sa.Index("ix_session_generation_instance_month", "generation", "instance", "month"),
+        {"postgresql_with": {"fillfactor": "60"}},
+    )
+
+
+class SessionCell(Model, table=True):
+    """The sessions of one cell counted, and their seats summed: kept with every change of `session`.
+
+    No region or no theme is the empty string. A cell whose `sessions` fell to 0 may stay for a while.
+    Only sessions whose facts have arrived are in it; `with_seats` of them have said their seats.
+    """
+
+    __tablename__ = "session_cell"
+
+    generation: int = Field(primary_key=True)
+    instance: str = Field(primary_key=True)
+    month: date = Field(primary_key=True)
+    region: str = Field(primary_key=True)
+    stream: str = Field(primary_key=True)
+    theme: str = Field(primary_key=True)
+    modality: str = Field(primary_key=True)
+    status: str = Field(primary_key=True)
+    sessions: int = Field(default=0, sa_type=sa.BigInteger)
+    with_seats: int = Field(default=0, sa_type=sa.BigInteger)
+    minutes: int = Field(default=0, sa_type=sa.BigInteger)
+    planned: int = Field(default=0, sa_type=sa.BigInteger)
+    capacity: int = Field(default=0, sa_type=sa.BigInteger)
+    confirmed: int = Field(default=0, sa_type=sa.BigInteger)
+    offered: int = Field(default=0, sa_type=sa.BigInteger)
+    held: int = Field(default=0, sa_type=sa.BigInteger)
+    available: int = Field(default=0, sa_type=sa.BigInteger)
+    waitlisted: int = Field(default=0, sa_type=sa.BigInteger)
+
+    __table_args__ = ({"postgresql_with": {"fillfactor": "60"}},)
+
+
+class Erased(Model, table=True):
+    """What an instance has taken back, so that a late message from before doesn't bring it back.
+
+    Whatever a rebuild reads, it starts from these: the streams forget them after a few days. `key_id`: who
+    signed it, because what a revoked key took back is believed no more than what it said.
+    """
+
+    __tablename__ = "erased"
+
+    generation: int = Field(primary_key=True)
+    instance: str = Field(primary_key=True)
+    stream: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    epoch: int
+    version: int = Field(sa_type=sa.BigInteger)
+    key_id: str
+
+
+class Progress(Model, table=True):
+    """Up to where a generation has taken in a partition, written with the effect of each batch."""
+
+    __tablename__ = "progress"
+
+    generation: int = Field(primary_key=True)
+    topic: str = Field(primary_key=True)
+    partition: int = Field(primary_key=True)
+    position: int = Field(sa_type=sa.BigInteger)
+    """The next position to read."""
+
+    __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
 
 class Tally(Model, table=True):
@@ -211,6 +320,8 @@ class Tally(Model, table=True):
     minutes_from_opening: list[int] = Field(sa_type=JSONB)
     as_of: datetime = _instant()
 
+    __table_args__ = (sa.Index("ix_tally_generation_month", "generation", "month"),)
+
 
 class Profile(Model, table=True):
     """One figure about people, rounded by the instance; never rounded again."""
@@ -232,7 +343,12 @@ class Profile(Model, table=True):
 
 
 class Pulse(Model, table=True):
-    """The last heartbeat of an instance, and when anything was last received of it (database time)."""
+    """The last heartbeat of an instance, when it last spoke, and how much is here of what it said.
+
+    `received_at` is the newest instant at which something believed was said, and never later than the
+    database's clock then: a backlog of yesterday doesn't make an instance look alive. `sessions`, `seats`
+    and `tallies` count what is here, for comparison with what the heartbeat's `streams` declare.
+    """
 
     __tablename__ = "pulse"
 
@@ -248,6 +364,9 @@ class Pulse(Model, table=True):
     streams: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     shares: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
     lag: int = 0
+    sessions: int = Field(default=0, sa_type=sa.BigInteger)
+    seats: int = Field(default=0, sa_type=sa.BigInteger)
+    tallies: int = Field(default=0, sa_type=sa.BigInteger)
 
 
 # Figures once reported: primary data, never changed.

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "202611290114"
+revision = "202611290137"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -12,11 +12,24 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "erased",
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("instance", sa.String(), nullable=False),
+        sa.Column("stream", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("key_id", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "instance", "stream", "key", name=op.f("pk_erased")),
+    )
+    op.create_table(
         "generation",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("served_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("consumed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("automatic", sa.Boolean(), nullable=False),
         sa.CheckConstraint("state in ('building', 'serving', 'retired')", name=op.f("ck_generation_state")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_generation")),
     )
@@ -33,6 +46,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("own", sa.Boolean(), nullable=False),
         sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("status in ('active', 'suspended', 'retired')", name=op.f("ck_instance_status")),
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_instance")),
@@ -54,6 +68,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("generation", "instance", "key", name=op.f("pk_profile")),
     )
     op.create_table(
+        "progress",
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "topic", "partition", name=op.f("pk_progress")),
+        postgresql_with={"fillfactor": "50"},
+    )
+    op.create_table(
         "pulse",
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("instance", sa.String(), nullable=False),
@@ -67,6 +90,9 @@ def upgrade() -> None:
         sa.Column("streams", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("shares", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("lag", sa.Integer(), nullable=False),
+        sa.Column("sessions", sa.BigInteger(), nullable=False),
+        sa.Column("seats", sa.BigInteger(), nullable=False),
+        sa.Column("tallies", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("generation", "instance", name=op.f("pk_pulse")),
     )
     op.create_table(
@@ -78,12 +104,26 @@ def upgrade() -> None:
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=True),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantined")),
-        sa.UniqueConstraint("topic", "position", name=op.f("uq_quarantined_topic_position")),
+        sa.UniqueConstraint("topic", "digest", name=op.f("uq_quarantined_topic_digest")),
     )
-    op.create_index("ix_quarantined_reason", "quarantined", ["reason"], unique=False)
+    op.create_index("ix_quarantined_instance_reason", "quarantined", ["instance", "reason"], unique=False)
+    op.create_table(
+        "registry_entry",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("who", sa.String(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("instance", sa.String(), nullable=False),
+        sa.Column("details", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registry_entry")),
+    )
+    op.create_index(op.f("ix_registry_entry_instance"), "registry_entry", ["instance"], unique=False)
     op.create_table(
         "session",
         sa.Column("generation", sa.Integer(), nullable=False),
@@ -119,6 +159,8 @@ def upgrade() -> None:
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("planned", sa.Integer(), nullable=True),
+        sa.Column("minutes", sa.Integer(), nullable=True),
+        sa.Column("search", sa.String(), nullable=False),
         sa.Column("seats_epoch", sa.Integer(), nullable=False),
         sa.Column("seats_version", sa.BigInteger(), nullable=False),
         sa.Column("capacity", sa.Integer(), nullable=False),
@@ -130,6 +172,46 @@ def upgrade() -> None:
         sa.Column("by_kind", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("seats_updated_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("generation", "id", name=op.f("pk_session")),
+        postgresql_with={"fillfactor": "60"},
+    )
+    op.create_index(
+        "ix_session_generation_instance_month", "session", ["generation", "instance", "month"], unique=False
+    )
+    op.create_index(
+        "ix_session_generation_starts_at_utc", "session", ["generation", "starts_at_utc"], unique=False
+    )
+    op.create_table(
+        "session_cell",
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("instance", sa.String(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("stream", sa.String(), nullable=False),
+        sa.Column("theme", sa.String(), nullable=False),
+        sa.Column("modality", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("sessions", sa.BigInteger(), nullable=False),
+        sa.Column("with_seats", sa.BigInteger(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("planned", sa.BigInteger(), nullable=False),
+        sa.Column("capacity", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed", sa.BigInteger(), nullable=False),
+        sa.Column("offered", sa.BigInteger(), nullable=False),
+        sa.Column("held", sa.BigInteger(), nullable=False),
+        sa.Column("available", sa.BigInteger(), nullable=False),
+        sa.Column("waitlisted", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "generation",
+            "instance",
+            "month",
+            "region",
+            "stream",
+            "theme",
+            "modality",
+            "status",
+            name=op.f("pk_session_cell"),
+        ),
+        postgresql_with={"fillfactor": "60"},
     )
     op.create_table(
         "snapshot",
@@ -166,6 +248,7 @@ def upgrade() -> None:
         sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("generation", "instance", "key", name=op.f("pk_tally")),
     )
+    op.create_index("ix_tally_generation_month", "tally", ["generation", "month"], unique=False)
     op.create_table(
         "instance_key",
         sa.Column("instance", sa.String(), nullable=False),
@@ -228,15 +311,23 @@ def downgrade() -> None:
     op.drop_table("session_owner")
     op.drop_table("instance_region")
     op.drop_table("instance_key")
+    op.drop_index("ix_tally_generation_month", table_name="tally")
     op.drop_table("tally")
     op.drop_table("snapshot")
+    op.drop_table("session_cell")
+    op.drop_index("ix_session_generation_starts_at_utc", table_name="session")
+    op.drop_index("ix_session_generation_instance_month", table_name="session")
     op.drop_table("session")
-    op.drop_index("ix_quarantined_reason", table_name="quarantined")
+    op.drop_index(op.f("ix_registry_entry_instance"), table_name="registry_entry")
+    op.drop_table("registry_entry")
+    op.drop_index("ix_quarantined_instance_reason", table_name="quarantined")
     op.drop_table("quarantined")
     op.drop_table("pulse")
+    op.drop_table("progress")
     op.drop_table("profile")
     op.drop_table("instance")
     op.drop_index(
         "uq_generation_serving", table_name="generation", postgresql_where=sa.text("state = 'serving'")
     )
     op.drop_table("generation")
+    op.drop_table("erased")
