@@ -22,11 +22,13 @@ from libs.messaging import topics
 from libs.messaging.bridge import Bridge
 from libs.messaging.bus import Bus
 from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
+from libs.messaging.signing import Signer
 from libs.migrations import migrate
 from libs.settings import BadSettings, Settings
 from libs.web.app import Service
 from libs.web.loops import Loops
 from services.events import reference
+from services.national import registry
 
 Ready = Callable[[], Coroutine[Any, Any, None]]
 SERVICES = ("events", "registrations", "notifications", "exporter", "national")
@@ -66,6 +68,8 @@ async def _prepare(server_url: str, settings: Settings) -> None:
         for name, url in urls.items():
             await migrate(url, f"services.{name}")
         await _load_reference(urls["events"])
+        if settings.national_bus_url is None and settings.signing_key is not None:
+            await _introduce(urls["national"], settings)
         streams = topics.streams(settings.instance)
         await provision_bus(_bus_server(server_url, settings), settings.instance, secret, streams)
     finally:
@@ -78,6 +82,16 @@ async def _load_reference(url: str) -> None:
     try:
         async with database.transaction() as session:
             await reference.load(session)
+    finally:
+        await database.close()
+
+
+async def _introduce(url: str, settings: Settings) -> None:
+    """Make the instance and its key known to its own national view, which it feeds."""
+    signer = Signer.from_secret(settings.signing_secret)
+    database = Database(url, application_name="tournee registry")
+    try:
+        await registry.register_own(database, settings, signer.public_key)
     finally:
         await database.close()
 
