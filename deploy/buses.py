@@ -26,7 +26,7 @@ async def provision_streams(address: str, settings: Settings, topics: Sequence[T
     try:
         await provision_kafka(address, settings.instance, topics, replication=settings.kafka_replication)
     except CannotServe as error:
-        raise BadSettings(f"BUS_URL : {error}.") from error
+        raise BadSettings(f"BUS_URL : {error}.") from error
 
 
 def open_bus(address: str, settings: Settings, service: str) -> Bus:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.web.app import overall_health, overall_metrics
+from libs.web.app import overall_health, overall_metrics, streams_document
 from libs.web.incoming import Incoming
 from libs.web.security import SecurityHeaders
 
@@ -33,6 +33,7 @@ _PLACES = {
     "/boite-envoi.json": CATCHER,
     "/health": OPERATIONS,
     "/metrics": OPERATIONS,
+    "/asyncapi.json": OPERATIONS,
     "/health/events": "events",
 }
 """The longest match by whole segments wins; everything else is the calendar's."""
@@ -59,7 +60,7 @@ class Dispatch:
 
 
 def _operations(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
-    """What concerns all services at once: `/health` and `/metrics`."""
+    """What concerns all services at once: `/health`, `/metrics` and `/asyncapi.json`."""
     apps = list(services.values())
 
     async def health(_request: Request) -> Response:
@@ -68,7 +69,16 @@ def _operations(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
     async def metrics(_request: Request) -> Response:
         return await overall_metrics(apps)
 
-    app = Starlette(routes=[Route("/health", health), Route("/metrics", metrics)])
+    async def streams(_request: Request) -> Response:
+        return streams_document()
+
+    app = Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/metrics", metrics),
+            Route("/asyncapi.json", streams),
+        ]
+    )
     security = SecurityHeaders(https=https)
 
     async def operations(scope: Scope, receive: Receive, send: Send) -> None:
