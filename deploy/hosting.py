@@ -97,7 +97,7 @@ async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterato
 async def running(app: FastAPI, ending: Ending) -> AsyncIterator[None]:
     """The application's loops run during the block, and the upkeep of the logs that its service writes."""
     service: Service = app.state.service
-    app.state.on_crash = ending.crash
+    app.state.on_crash, app.state.ending = ending.crash, ending.event
     written = [topic for topic in topics.ALL if topic.writer == service.name]
     assert isinstance(service.bus, PostgresBus)
     upkeep = {f"{service.name}: compaction": partial(service.bus.run_compaction, written)} if written else {}

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     ] = (7, 1)
     """Days before a session at which confirmed people are reminded, as in `7,1`."""
 
+    national_calendar_public: bool = False
+    """Whether the calendar of the country, which holds public facts only, is shown without signing in."""
+
     mail_catcher: bool = False
     """Set by the one-process runner when SMTP_URL is unset: mail is caught and shown to staff."""
     identity_days: Annotated[int, Field(ge=1)] = 90

@@ -52,8 +52,10 @@ def create_app(
     """The application of `service`, whose templates and translations lie in `package`.
 
     Its lifespan runs `loops`; `app.state.on_crash` (`Crash`, default: end the process) is called when
-    one breaks. `app.state.health()` is the report of `/health/{name}`, `health` adds to it;
-    `app.state.metrics` holds the figures of `/metrics`. `kept` answers for the application where it can.
+    one breaks. `app.state.ending` (an event) is set once the process is about to end: an answer without
+    an end of its own must find one. `app.state.health()` is the report of `/health/{name}`, `health` adds
+    to it; `app.state.metrics` holds the figures of `/metrics`. `kept` answers for the application where
+    it can.
     """
 
     def on_crash() -> Crash:
@@ -85,6 +87,7 @@ def create_app(
     app.state.service = service
     app.state.package = package
     app.state.on_crash = exit_loudly
+    app.state.ending = asyncio.Event()
     app.state.health = Health(service.name, service.database, running, health)
     app.state.metrics = metrics.Metrics(service.name)
     problems.install(app)

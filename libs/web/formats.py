@@ -52,6 +52,11 @@ def month(d: date, language: str) -> str:
     return f"{_month(d, language)} {d.year:04d}"
 
 
+def short_month(d: date, language: str) -> str:
+    """For charts: « sept. 2026 », "Sep 2026"."""
+    return f"{_SHORT_MONTHS[_known(language)][d.month]}{NBSP}{d.year:04d}"
+
+
 def day(d: date, language: str) -> str:
     """The day without its year: « mardi 8 décembre », "Tuesday, December 8"."""
     name = weekday(d, language)

@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 
 from libs.web.app import Service, create_app
-from services.national import api, api_registry, generations, queries
+from services.national import api, api_registry, generations, pages, queries
 from services.national.consumer import Consumers
 from services.national.housekeeping import Housekeeping
 from services.national.replaying import Replay
+from services.national.watching import Changes
 
 PACKAGE = "services.national"
 
-ROUTERS = (api.router, api_registry.router)
+ROUTERS = (api.router, api_registry.router, pages.router)
 """Everything that this service answers."""
 
 
@@ -27,7 +28,7 @@ def create(service: Service) -> FastAPI:
             number = await generations.serving(session)
         return {**figures, "lag": await generations.lag(service.bus, number)}
 
-    return create_app(
+    app = create_app(
         service,
         package=PACKAGE,
         routers=ROUTERS,
@@ -39,3 +40,5 @@ def create(service: Service) -> FastAPI:
         },
         health=health,
     )
+    app.state.changes = Changes(service.database)
+    return app

@@ -1,0 +1,16 @@
+"""All pages of the national view."""
+
+from fastapi import APIRouter
+
+from services.national import (
+    calendar_feed,
+    flux,
+    pages_calendar,
+    pages_instances,
+    pages_sessions,
+    pages_today,
+)
+
+router = APIRouter(include_in_schema=False)
+for part in (pages_today, pages_sessions, calendar_feed, pages_calendar, pages_instances, flux):
+    router.include_router(part.router)
