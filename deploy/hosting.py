@@ -19,15 +19,19 @@ from starlette.types import ASGIApp
 from deploy.ending import Ending
 from libs.database import Database, is_unavailable, provision, service_url
 from libs.messaging import topics
+from libs.messaging.bridge import Bridge
+from libs.messaging.bus import Bus
 from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
+from libs.messaging.signing import Signer
 from libs.migrations import migrate
 from libs.settings import BadSettings, Settings
 from libs.web.app import Service
 from libs.web.loops import Loops
 from services.events import reference
+from services.national import registry
 
 Ready = Callable[[], Coroutine[Any, Any, None]]
-SERVICES = ("events", "registrations", "notifications", "national")
+SERVICES = ("events", "registrations", "notifications", "exporter", "national")
 _CANNOT_SERVE = (
     OSError,
     asyncpg.PostgresError,
@@ -64,7 +68,10 @@ async def _prepare(server_url: str, settings: Settings) -> None:
         for name, url in urls.items():
             await migrate(url, f"services.{name}")
         await _load_reference(urls["events"])
-        await provision_bus(_bus_server(server_url, settings), settings.instance, secret, topics.ALL)
+        if settings.national_bus_url is None and settings.signing_key is not None:
+            await _introduce(urls["national"], settings)
+        streams = topics.streams(settings.instance)
+        await provision_bus(_bus_server(server_url, settings), settings.instance, secret, streams)
     finally:
         await guard.close()
 
@@ -75,6 +82,16 @@ async def _load_reference(url: str) -> None:
     try:
         async with database.transaction() as session:
             await reference.load(session)
+    finally:
+        await database.close()
+
+
+async def _introduce(url: str, settings: Settings) -> None:
+    """Make the instance and its key known to its own national view, which it feeds."""
+    signer = Signer.from_secret(settings.signing_secret)
+    database = Database(url, application_name="tournee registry")
+    try:
+        await registry.register_own(database, settings, signer.public_key)
     finally:
         await database.close()
 
@@ -90,7 +107,26 @@ async def opened(name: str, settings: Settings, server_url: str) -> AsyncIterato
         stack.push_async_callback(database.close)
         bus = PostgresBus(bus_url(_bus_server(server_url, settings), instance, name, secret))
         stack.push_async_callback(bus.close)
-        yield Service(name, settings, database, bus)
+        bridge = _bridge(settings, server_url) if name == "exporter" else None
+        if bridge is not None:
+            stack.push_async_callback(bridge.close)
+        yield Service(name, settings, database, bus, bridge)
+
+
+def _bridge(settings: Settings, server_url: str) -> Bridge | None:
+    """The way to the national bus; None for an instance that feeds its own national view."""
+    if settings.national_bus_url is None:
+        return None
+    url = bus_url(_bus_server(server_url, settings), settings.instance, "bridge", settings.secret)
+    streams = tuple(topics.federated(settings.instance).values())
+    return Bridge(PostgresBus(url), _national_bus(settings.national_bus_url), streams)
+
+
+def _national_bus(url: str) -> Bus:
+    """The national bus, with the credentials that the national instance gave."""
+    if url.startswith("kafka:"):
+        raise BadSettings("NATIONAL_BUS_URL : Kafka n’est pas encore pris en charge.")
+    return PostgresBus(url)
 
 
 @asynccontextmanager
@@ -98,9 +134,13 @@ async def running(app: FastAPI, ending: Ending) -> AsyncIterator[None]:
     """The application's loops run during the block, and the upkeep of the logs that its service writes."""
     service: Service = app.state.service
     app.state.on_crash, app.state.ending = ending.crash, ending.event
-    written = [topic for topic in topics.ALL if topic.writer == service.name]
+    streams = topics.streams(service.settings.instance)
+    written = [topic for topic in streams if topic.writer == service.name]
     assert isinstance(service.bus, PostgresBus)
     upkeep = {f"{service.name}: compaction": partial(service.bus.run_compaction, written)} if written else {}
+    if service.bridge is not None and isinstance(service.bridge.target, PostgresBus):
+        # What the instance writes there is its own to compact there too.
+        upkeep["bridge: compaction"] = partial(service.bridge.target.run_compaction, service.bridge.topics)
     async with Loops(upkeep, lambda: ending.crash).running(), app.router.lifespan_context(app):
         yield
 

@@ -35,6 +35,7 @@ from deploy.hosting import (
 )
 from deploy.mailbox import Mailbox
 from deploy.parent import die_with_parent, end_with_make
+from libs.messaging.signing import new_secret
 from libs.settings import BadSettings, Settings, read_settings
 from libs.web import logs
 from libs.web.loops import Loops
@@ -89,6 +90,8 @@ def _completed(settings: Settings, data: DataDir, port: int) -> Settings:
         chosen["secret_key"] = SecretStr(data.kept("secret-key"))
     if settings.admin_token is None:
         chosen["admin_token"] = SecretStr(data.kept("admin-token"))
+    if settings.signing_key is None:
+        chosen["signing_key"] = SecretStr(data.kept("signing-key", new_secret))
     if settings.calendar_domain is None:
         # Kept, because the calendars of people who registered know it.
         chosen["calendar_domain"] = data.kept("calendar-domain", partial(calendar_domain, settings))

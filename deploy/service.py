@@ -35,6 +35,11 @@ def main() -> int:
         server_url = _server_url(settings)
         _ = settings.secret
         settings = settings.model_copy(update={"calendar_domain": calendar_domain(settings)})
+        if name == "national" and settings.national_bus_url is not None:
+            # Where the instances' bridges lead to; everybody else's NATIONAL_BUS_URL is such a bridge's.
+            settings = settings.model_copy(
+                update={"bus_url": settings.national_bus_url, "national_bus_url": None}
+            )
         logs.configure()
         return uvloop.run(_run(name, settings, server_url))
     except BadSettings as error:

@@ -28,6 +28,7 @@ __all__ = ["ADMIN_TOKEN", "SECRET", "DatabaseFactory", "eventually"]
 
 SECRET = "a-secret-for-tests-only-0123456789"
 ADMIN_TOKEN = "an-admin-token-for-tests"
+SIGNING_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 _MAJOR = int(os.environ.get("TEST_POSTGRES", "18"))
 
 hypothesis.settings.register_profile("dev", deadline=None)
@@ -171,6 +172,7 @@ def settings(data_dir: Path) -> Settings:
         "public_url": "http://testserver",
         "secret_key": SECRET,
         "admin_token": ADMIN_TOKEN,
+        "signing_key": SIGNING_KEY,
         "calendar_domain": "test.tournee.internal",
         "smtp_url": "smtp://127.0.0.1:9",
     }

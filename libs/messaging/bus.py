@@ -100,8 +100,11 @@ class Bus(Protocol):
     async def lag(self, group: str, topics: Sequence[Topic]) -> int:
         """How many messages of `topics` the group has not acknowledged yet."""
 
-    async def names(self) -> frozenset[str]:
-        """The names of all topics that may be read here, whoever made them."""
+    async def names(self) -> Sequence[str]:
+        """The names of all streams on this bus that this service may read or append to, sorted.
+
+        `topics.federated_named` says which of them are federated.
+        """
 
     async def close(self) -> None:
         """Let go of every connection; `consume` calls must have been stopped before."""

@@ -30,7 +30,6 @@ _PARK = sa.text(
     "insert into parked (topic, key, partition_key, headers, value, reason)"
     " values (:topic, :key, :partition_key, :headers, :value, :reason)"
 ).bindparams(sa.bindparam("headers", type_=JSONB))
-_BY_NAME = {topic.name: topic for topic in topics.ALL}
 
 
 class Inbox:
@@ -62,7 +61,7 @@ class Inbox:
         applied = 0
         for row in rows:
             message = Message(
-                topic=_BY_NAME[row.topic],
+                topic=topics.named(row.topic),
                 key=row.key,
                 value=None if row.value is None else bytes(row.value),
                 partition_key=row.partition_key,

@@ -158,12 +158,9 @@ def _next_limit(rows: Sequence[asyncpg.Record]) -> int:
     return max(1, min(_BATCH, _GROWTH * len(rows), _BATCH_BYTES * len(rows) // max(1, size)))
 
 
-_BY_NAME = {topic.name: topic for topic in topics.ALL}
-
-
 def _message(row: asyncpg.Record) -> Message:
     _, topic, key, partition_key, headers, value = row
-    return Message(_BY_NAME[topic], key, value, partition_key, JsonHeaders(headers))
+    return Message(topics.named(topic), key, value, partition_key, JsonHeaders(headers))
 
 
 async def _wait_any(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:

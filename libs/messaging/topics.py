@@ -7,6 +7,11 @@ from datetime import timedelta
 FEDERATED = ("sessions", "seats", "tallies", "heartbeat")
 """The streams that may leave a region, in the words of their payloads."""
 _FEDERATED = "federated."
+_AWAY = timedelta(days=90)
+"""A region may be cut off for so long: what it takes back meanwhile must still be in the log afterwards.
+
+Nothing in a federated stream is about a person, so nothing has to be gone sooner.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ def federated(instance: str) -> Mapping[str, Topic]:
             writer="exporter",
             readers=("bridge", "national"),
             partitions=1,
+            tombstone_retention=_AWAY,
         )
         for stream in FEDERATED
     }
@@ -70,3 +76,19 @@ def federated_named(name: str) -> Topic | None:
     """The federated stream with this name on a bus, or None for the name of anything else."""
     instance, dot, stream = name.partition("." + _FEDERATED)
     return federated(instance).get(stream) if instance and dot else None
+
+
+def streams(instance: str) -> tuple[Topic, ...]:
+    """Every stream on the bus of `instance`."""
+    return (*ALL, *federated(instance).values())
+
+
+def named(name: str) -> Topic:
+    """The stream with this name on any bus; `KeyError` for the name of anything else."""
+    topic = _BY_NAME.get(name) or federated_named(name)
+    if topic is None:
+        raise KeyError(name)
+    return topic
+
+
+_BY_NAME = {topic.name: topic for topic in ALL}

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from libs.database import Database
+from libs.messaging.bridge import Bridge
 from libs.messaging.bus import Bus
 from libs.settings import Settings
 from libs.web import metrics, problems
@@ -32,12 +33,16 @@ __all__ = ["Loop", "Reading", "Service", "Transaction", "create_app", "service_o
 
 @dataclass(frozen=True)
 class Service:
-    """What a service is made of; opened and closed in `deploy`, passed explicitly."""
+    """What a service is made of; opened and closed in `deploy`, passed explicitly.
+
+    `bridge` is the way to the national bus, where the instance has one.
+    """
 
     name: str
     settings: Settings
     database: Database
     bus: Bus
+    bridge: Bridge | None = None
 
 
 def create_app(

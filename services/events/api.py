@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import MaybeStaff, Staff, StaffMember
+from libs.web.etags import Expected, ExpectedIfSent, etag
 from libs.web.i18n import _
 from libs.web.idempotency import IdempotencyKey
 from libs.web.kept import Keep
@@ -21,7 +22,6 @@ from services.events import commands, inputs, public_queries, queries
 from services.events.api_bodies import body_of
 from services.events.asking import ask
 from services.events.calendar_filters import ADDRESS_NAMES
-from services.events.etags import Expected, ExpectedIfSent, etag
 from services.events.inputs import refuse
 from services.events.problems import UnknownSession
 from services.events.public_queries import BadCursor

@@ -11,12 +11,12 @@ from starlette.requests import Request
 
 from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import Staff
+from libs.web.etags import Expected, ExpectedIfSent, etag
 from libs.web.idempotency import IdempotencyKey
 from services.events import catalogue, commands, inputs, queries, touring, views
 from services.events.api import PREFIX, Cursor, Given, Limit, staff_answer
 from services.events.api_bodies import body_of
 from services.events.catalogue import Thing
-from services.events.etags import Expected, ExpectedIfSent, etag
 from services.events.models import Activity, Programme, Stop, Tour, Trainer, Venue
 
 router = APIRouter(prefix=PREFIX)

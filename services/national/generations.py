@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.database import Database
 from libs.messaging.bus import Bus
-from libs.messaging.topics import Topic, federated_named
+from libs.messaging.topics import Topic, federated, federated_named
 from services.national.models import Generation, metadata
 
-LONGEST_ABSENCE = timedelta(days=4)
-"""Tombstones stay for five days: whoever reads on after longer may have missed one."""
+LONGEST_ABSENCE = min(topic.tombstone_retention for topic in federated("any").values()) - timedelta(days=1)
+"""Who reads on after longer may have missed a tombstone, which the streams don't keep for ever."""
 READ_MODEL = ("session", "session_cell", "tally", "profile", "pulse")
 """The tables that a rebuild must fill alike."""
 _OWN_TABLES = (*READ_MODEL, "erased", "progress")
@@ -169,6 +169,16 @@ async def tidy(database: Database) -> None:
             await session.execute(
                 sa.text("delete from generation where number = :number"), {"number": number}
             )
+
+
+async def attended(database: Database, number: int) -> bool:
+    """Whether a consumer has been at work on a generation."""
+    async with database.reading() as session:
+        found = await session.execute(
+            sa.text("select consumed_at is not null from generation where number = :number"),
+            {"number": number},
+        )
+        return bool(found.scalar())
 
 
 async def lag(bus: Bus, number: int) -> int:

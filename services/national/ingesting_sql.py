@@ -75,17 +75,26 @@ select id, $2::text from unnest($1::uuid[]) as id order by id on conflict do not
 """
 OWNERS = "select session_id, instance from session_owner where session_id = any($1::uuid[])"
 
+# What the cells are made of: a session as one side of a change.
+_SIDE = _listed(
+    (
+        "kept.id", "kept.title is not null as told", "kept.seats_updated_at is not null as seated",
+        "kept.month", "kept.region", "kept.stream", "kept.theme", "kept.modality", "kept.status",
+        *(f"kept.{name}" for name in _SUMS[2:]),
+    )
+)  # fmt: skip
 # The difference that the change of some sessions makes to their cells: `known` are the rows as they were
-# (the statement's snapshot), `changed` as they are.
+# (the statement's snapshot), `changed` as they are. `is true` keeps the planner from making a join of the
+# question, which these connections would run as a loop in a loop; so it asks a hash table.
 _CELLS = f"""
 sides as materialized (
     select 1 as n, changed.* from changed
-    union all select -1, known.* from known join changed using (id)
+    union all select -1, known.* from known where (id in (select id from changed)) is true
 ), moved as materialized (
     select month, coalesce(region, '') as region, stream, coalesce(theme, '') as theme, modality, status,
-        sum(n) as sessions, coalesce(sum(n) filter (where seats_updated_at is not null), 0) as with_seats,
+        sum(n) as sessions, coalesce(sum(n) filter (where seated), 0) as with_seats,
         {_listed(_SUMS[2:], "sum(n * {0}::bigint) as {0}")}
-    from sides where title is not null group by 1, 2, 3, 4, 5, 6
+    from sides where told group by 1, 2, 3, 4, 5, 6
 ), cells as (
     insert into session_cell as cell
         (generation, instance, month, region, stream, theme, modality, status, {_listed(_SUMS)})
@@ -94,8 +103,8 @@ sides as materialized (
     on conflict (generation, instance, month, region, stream, theme, modality, status)
         do update set {_listed(_SUMS, "{0} = cell.{0} + excluded.{0}")}
 )
-select coalesce(sum(n) filter (where title is not null), 0)::bigint as sessions,
-    coalesce(sum(n) filter (where seats_updated_at is not null), 0)::bigint as seats, 0::bigint as tallies
+select coalesce(sum(n) filter (where told), 0)::bigint as sessions,
+    coalesce(sum(n) filter (where seated), 0)::bigint as seats, 0::bigint as tallies
 from sides
 """  # noqa: S608  # no value stands in any of these
 _NOT_ERASED = """
@@ -108,27 +117,27 @@ not exists (
 SESSIONS = f"""
 with come as materialized ({_come(f"id uuid, {FACTS}")}
 ), known as materialized (
-    select session.* from come join session on session.generation = $1 and session.id = come.id
+    select {_SIDE} from come join session as kept on kept.generation = $1 and kept.id = come.id
 ), changed as (
     insert into session as kept (generation, id, instance, {_listed(_FACT_NAMES)}, {_listed(_SEAT_NAMES)})
     select $1::int, id, $2::text, {_listed(_FACT_NAMES)}, {_listed(_SEATS_GONE)} from come
     where {_NOT_ERASED.format(stream="sessions", key="id::text", epoch="epoch", version="version")}
     on conflict (generation, id) do update set {_listed(_FACT_NAMES, "{0} = excluded.{0}")}
         where (excluded.epoch, excluded.version) > (kept.epoch, kept.version)
-    returning kept.*
+    returning {_SIDE}
 ), {_CELLS}
 """  # noqa: S608
 SEATS_OF_SESSIONS = f"""
 with come as materialized ({_come(f"id uuid, {SEATS}")}
 ), known as materialized (
-    select session.* from come join session on session.generation = $1 and session.id = come.id
+    select {_SIDE} from come join session as kept on kept.generation = $1 and kept.id = come.id
 ), changed as (
     insert into session as kept (generation, id, instance, {_listed(_SEAT_NAMES)}, {_listed(_FACT_NAMES)})
     select $1::int, id, $2::text, {_listed(_SEAT_NAMES)}, {_listed(_FACTS_GONE)} from come
     where {_NOT_ERASED.format(stream="seats", key="id::text", epoch="seats_epoch", version="seats_version")}
     on conflict (generation, id) do update set {_listed(_SEAT_NAMES, "{0} = excluded.{0}")}
         where (excluded.seats_epoch, excluded.seats_version) > (kept.seats_epoch, kept.seats_version)
-    returning kept.*
+    returning {_SIDE}
 ), {_CELLS}
 """  # noqa: S608
 
@@ -181,18 +190,18 @@ with come as materialized (
     select key::uuid as id, epoch, version
     from json_to_recordset($3::json) as come (key text, epoch int, version bigint)
 ), known as materialized (
-    select session.* from come join session on session.generation = $1 and session.id = come.id
-    where session.instance = $2 and (come.epoch, come.version) >= ({prefix}epoch, {prefix}version)
+    select {_SIDE} from come join session as kept on kept.generation = $1 and kept.id = come.id
+    where kept.instance = $2 and (come.epoch, come.version) >= ({prefix}epoch, {prefix}version)
 ), changed as (
     update session as kept set {cleared} from known
     where kept.generation = $1 and kept.id = known.id
-    returning kept.*
+    returning {_SIDE}
 ), {_CELLS}
 """  # noqa: S608
 
 
-SESSIONS_GONE = _gone(_FACT_NAMES, _FACTS_GONE, "session.")
-SEATS_GONE = _gone(_SEAT_NAMES, _SEATS_GONE, "session.seats_")
+SESSIONS_GONE = _gone(_FACT_NAMES, _FACTS_GONE, "kept.")
+SEATS_GONE = _gone(_SEAT_NAMES, _SEATS_GONE, "kept.seats_")
 EMPTY_SESSIONS = """
 delete from session where generation = $1 and id = any($2::uuid[])
     and title is null and seats_updated_at is null
@@ -214,7 +223,7 @@ PROFILES_GONE = _COUNTS_GONE.format(table="profile")
 PULSE = """
 insert into pulse as kept (generation, instance, epoch, version, name, url, software, received_at, streams,
     shares, lag, sessions, seats, tallies)
-select $1::int, $2::text, 0, 0, '', '', '', least($3::timestamptz, clock.decision_time()), '{}', '{}', 0, $4, $5, $6
+values ($1, $2, 0, 0, '', '', '', least($3::timestamptz, clock.decision_time()), '{}', '{}', 0, $4, $5, $6)
 on conflict (generation, instance) do update set
     received_at = greatest(kept.received_at, excluded.received_at),
     sessions = kept.sessions + excluded.sessions,
@@ -237,5 +246,3 @@ from rows from (
 on conflict (topic, digest) do update set reason = excluded.reason, detail = excluded.detail
     where (kept.reason, kept.detail) <> (excluded.reason, excluded.detail)
 """
-TOLD = "select pg_notify('national', $1::text)"
-"""A hint to whoever shows figures that they have changed; whoever misses it asks again by himself."""

@@ -9,6 +9,11 @@ class InstanceUnknown(NotFound):
     title = _("Cette instance n’est pas inscrite au registre")
 
 
+class SessionUnknown(NotFound):
+    slug = "session-not-found"
+    title = _("Aucune instance n’a annoncé cette séance")
+
+
 class KeyUnknown(NotFound):
     slug = "key-not-found"
     title = _("Cette instance n’a pas de clé de ce nom")

@@ -250,6 +250,11 @@ async def register_own(database: Database, settings: Settings, public_key: bytes
             await add_key(session, by, settings.instance, public_key, valid_from=BEFORE_ALL)
 
 
+async def hold(session: AsyncSession) -> None:
+    """Nobody else changes the registry until the commit: what is read now is still so then."""
+    await _locked(session)
+
+
 BEFORE_ALL = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 """From when on a key is believed whatever it signed."""
 

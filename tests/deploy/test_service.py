@@ -11,7 +11,7 @@ import pytest
 
 from deploy import hosting
 from deploy.hosting import SERVICES
-from tests.conftest import SECRET
+from tests.conftest import SECRET, SIGNING_KEY
 from tests.deploy.process import Runner
 from tests.waiting import eventually
 
@@ -48,6 +48,7 @@ def environment(postgres_url: str) -> dict[str, str]:
         "SECRET_KEY": SECRET,
         "ADMIN_TOKEN": "an-admin-token-for-tests",
         "SMTP_URL": "smtp://127.0.0.1:9",
+        "SIGNING_KEY": SIGNING_KEY,
         "PUBLIC_URL": "http://127.0.0.1:8000",
         "CALENDAR_DOMAIN": "processes.tournee.internal",
         "INSTANCE": "processes",

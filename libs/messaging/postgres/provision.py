@@ -1,13 +1,15 @@
 """Making the bus database: its tables, and the grants that let each service do its part and no more."""
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import asyncpg
 
 from libs.database import database_name, ensure_database, ensure_role, in_database, service_url
 from libs.messaging.postgres import tables
 from libs.messaging.postgres.line import Connection
-from libs.messaging.topics import Topic
+from libs.messaging.topics import Topic, federated
 
 _PROVISION_LOCK = 7_310_402  # any number that no other advisory lock of this database uses
 
@@ -51,6 +53,21 @@ async def provision_bus(server_url: str, instance: str, secret: str, topics: Seq
                 await _provision_topic(owner, topic, roles)
     finally:
         await owner.close()
+
+
+async def provision_guest(server_url: str, instance: str, secret: str, guest: str) -> str:
+    """Let the instance `guest` bring its federated streams to the bus of `instance`.
+
+    Returns what it sets as NATIONAL_BUS_URL: a role that may append to these streams and do nothing else.
+    `ValueError` for the instance itself, whose own exporter writes them.
+    """
+    if guest == instance:
+        raise ValueError(f"{instance} needs no way to its own bus")
+    # The names of two instances would be too long for one role's.
+    role = f"from_{hashlib.sha256(guest.encode()).hexdigest()[:12]}"
+    streams = [replace(topic, writer=role, readers=("national",)) for topic in federated(guest).values()]
+    await provision_bus(server_url, instance, secret, streams)
+    return bus_url(server_url, instance, role, secret)
 
 
 async def _provision_topic(owner: Connection, topic: Topic, roles: dict[str, str]) -> None:

@@ -61,14 +61,6 @@ where not exists (select from {head})
 """
 
 
-READABLE = """
-select substr(relname, length('log_') + 1) from pg_class
-where relnamespace = to_regnamespace('bus') and relkind = 'r' and relname like 'log\\_%'
-    and has_table_privilege(oid, 'select')
-"""
-"""The names of the topics that the current role may read."""
-
-
 def log_table(topic: Topic) -> str:
     return _identifier(f"log_{topic.name}")
 

@@ -56,6 +56,14 @@ where l.position >= coalesce(p.position, 0)
 """
 
 
+_NAMES = """
+select substr(c.relname, 5) from pg_class c
+where c.relnamespace = 'bus'::regnamespace and c.relkind = 'r' and starts_with(c.relname, 'log_')
+    and has_table_privilege(c.oid, 'select')
+order by 1
+"""
+
+
 class PostgresBus:
     """The Bus of one service on one process; `url` is the service's own on the bus database.
 
@@ -106,9 +114,9 @@ class PostgresBus:
             counts = [await connection.fetchval(tables.with_tables(_LAG, topic), group) for topic in topics]
         return sum(counts)
 
-    async def names(self) -> frozenset[str]:
+    async def names(self) -> Sequence[str]:
         async with self._line.use() as connection:
-            return frozenset(row[0] for row in await connection.fetch(tables.READABLE))
+            return [record[0] for record in await connection.fetch(_NAMES)]
 
     async def compact(self, topics: Sequence[Topic], *, now: datetime | None = None) -> int:
         """Compact `topics`, as their writer, as if it were `now`; returns how many records have gone."""

@@ -1,9 +1,13 @@
 """What a signature holds fast: nobody can change, move or retell a single byte of a message."""
 
 import base64
+import hashlib
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -185,3 +189,34 @@ def test_a_new_secret_is_a_key() -> None:
 def test_what_is_no_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="32 octets"):
         read_key(text)
+
+
+def test_the_documentation_is_enough_to_verify_a_signature() -> None:
+    """Its example, checked by its own words: nothing here uses the code that signs."""
+    text = (Path(__file__).parents[3] / "docs" / "federation.md").read_text("utf-8")
+    example = json.loads(text.partition("```json")[2].partition("```")[0])
+
+    def part(content: str) -> bytes:
+        return len(content.encode()).to_bytes(4) + content.encode()
+
+    headers = {name: value for name, value in example["headers"].items() if name.startswith("ce_")}
+    described = part("tournee federated message, version 1") + part(example["stream"])
+    described += len(headers).to_bytes(4)
+    described += b"".join(part(name) + part(headers[name]) for name in sorted(headers))
+    described += b"\x01" + part(example["value"])
+
+    assert hashlib.sha256(described).hexdigest() == example["sha256_of_signed_bytes"]
+    public_key = base64.b64decode(example["public_key"])
+    key = Ed25519PublicKey.from_public_bytes(public_key)
+    key.verify(base64.b64decode(example["signature"]), described)
+    assert hashlib.sha256(public_key).hexdigest()[:16] == headers["ce_keyid"]
+    subject = headers["ce_subject"]
+    said = Message(
+        topics.federated("estrie")["seats"],
+        subject,
+        example["value"].encode(),
+        subject,
+        {**example["headers"], SIGNATURE: example["signature"]},
+    )
+    assert verify(said, public_key)
+    assert Signer.from_secret(example["private_key"]).sign(said) == said

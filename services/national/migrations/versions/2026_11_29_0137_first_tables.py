@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "202611290144"
+revision = "202611290137"
 down_revision = None
 branch_labels = None
 depends_on = None
