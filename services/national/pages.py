@@ -13,5 +13,14 @@ from services.national import (
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (pages_today, pages_sessions, calendar_feed, pages_calendar, pages_instances, indicator_pages, flux):
+_PARTS = (
+    pages_today,
+    pages_sessions,
+    calendar_feed,
+    pages_calendar,
+    pages_instances,
+    indicator_pages,
+    flux,
+)
+for part in _PARTS:
     router.include_router(part.router)
