@@ -145,6 +145,7 @@ class Country:
         weights = [len(_places()[region]) ** 0.5 for _network, region in regions]
         chosen = self._random.choices(regions, weights, k=count)
         self.sessions = [self._session(network, region) for network, region in chosen]
+        self.tallies = list(self._tallies())
 
     def _session(self, network: Network, region: str) -> Row:
         draw = self._random
@@ -229,7 +230,7 @@ class Country:
             "seats_updated_at": said,
         }
 
-    def tallies(self) -> Iterator[Row]:
+    def _tallies(self) -> Iterator[Row]:
         """What came of the sessions, by instance, month, region, stream, theme, channel and modality."""
         cells: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
         for row in self.sessions:
@@ -284,11 +285,11 @@ class Country:
         if row["status"] == "held" and row["modality"] == "on_site" and draw.random() < 0.3:
             yield "none", Counter(walk_ins=draw.randrange(1, 4))
 
-    def pulses(self) -> Iterator[Row]:
-        """The last heartbeat of each instance, some seconds old: all of them live."""
+    def pulses(self, now: datetime) -> Iterator[Row]:
+        """The last heartbeat of each instance, some seconds before `now`: all of them live."""
         said = Counter(row["instance"] for row in self.sessions)
         for number, network in enumerate(self.networks):
-            received = self.now - timedelta(seconds=12 + number)
+            received = now - timedelta(seconds=12 + number)
             declared = {"count": said[network.slug], "newest_id": None, "newest_at": None}
             yield {
                 "instance": network.slug,
@@ -319,8 +320,8 @@ async def fill(connection: Connection, country: Country, *, generation: int = 1)
     await _register(connection, country)
     for table, rows in (
         ("session", country.sessions),
-        ("tally", list(country.tallies())),
-        ("pulse", list(country.pulses())),
+        ("tally", country.tallies),
+        ("pulse", list(country.pulses(datetime.now(UTC)))),
     ):
         await _copy(connection, table, [{"generation": generation, **row} for row in rows])
     owners = [{"session_id": row["id"], "instance": row["instance"]} for row in country.sessions]

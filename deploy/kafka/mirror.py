@@ -106,7 +106,7 @@ def main() -> int:
         try:
             print(properties(settings.instance, source, target), end="")
         except ValueError as error:
-            raise BadSettings(f"BUS_URL, NATIONAL_BUS_URL : {error}.") from error
+            raise BadSettings(f"BUS_URL, NATIONAL_BUS_URL : {error}.") from error
     except BadSettings as error:
         print(error, file=sys.stderr)
         return 2

@@ -12,6 +12,7 @@ from starlette.types import Scope
 FOLDER = Path(__file__).parent / "static"
 KEPT = "public, max-age=31536000, immutable"
 RECHECKED = "public, max-age=3600"
+NOT_KEPT = "no-cache"
 
 
 def static_url(name: str) -> str:
@@ -45,5 +46,13 @@ class HashedStaticFiles(StaticFiles):
         response = await super().get_response(path, scope)
         if response.status_code in {200, 304}:
             asked = QueryParams(scope["query_string"]).get("v")
-            response.headers["Cache-Control"] = KEPT if asked == _version(path) else RECHECKED
+            response.headers["Cache-Control"] = _keeping(asked, _version(path))
         return response
+
+
+def _keeping(asked: str | None, ours: str | None) -> str:
+    """For how long a browser may keep the file; `asked` is the hash in the address that it asked for."""
+    if asked is None:
+        return RECHECKED
+    # Another hash is another release's: while replicas are replaced one by one, the page came from another.
+    return KEPT if asked == ours else NOT_KEPT

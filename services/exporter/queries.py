@@ -60,7 +60,7 @@ async def changes(session: AsyncSession, limit: int = 50) -> Sequence[Change]:
 async def would_be_taken_back(session: AsyncSession, volet: str, still: Sequence[str]) -> Mapping[str, int]:
     """How many things of each stream would leave the national view if only the levels `still` left."""
     rows = await session.execute(_TAKEN_BACK, {"volet": volet, "still": list(still)})
-    counts: dict[str, int] = dict(rows.tuples().all())
+    counts = {str(row[0]): int(row[1]) for row in rows}
     return dict.fromkeys(STREAMS, 0) | counts
 
 

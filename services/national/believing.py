@@ -1,10 +1,10 @@
 """Whether a federated message is believed: who signed it, for whom it speaks, and what it may speak of."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from uuid import UUID
 
 from libs.messaging.bus import Message
 from libs.messaging.contracts import Payload
@@ -67,8 +67,10 @@ class Known:
 
 
 Registry = Mapping[str, Known]
-Owners = Mapping[UUID, str]
-"""Which instance first said that a session exists."""
+Owners = Mapping[str, str]
+"""Which instance first said that a session exists, by the session's id."""
+_ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""A session's id in the one way in which it is a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,9 @@ class Believed:
     payload: Payload | None
 
     @property
-    def session_id(self) -> UUID | None:
+    def session_id(self) -> str | None:
         """The session that it speaks of, for the streams that speak of one."""
-        return UUID(self.envelope.subject) if self.stream in {"sessions", "seats"} else None
+        return self.envelope.subject if self.stream in {"sessions", "seats"} else None
 
 
 class Doubt(Exception):
@@ -119,7 +121,7 @@ def judge(message: Message, registry: Registry, owners: Owners, now: datetime) -
     if known.epoch is not None and envelope.epoch > known.epoch:
         raise Doubt(Reason.UNCONFIRMED_EPOCH)
     payload = _payload(message)
-    _check_subject(message, envelope, payload)
+    _check_subject(message, payload)
     if isinstance(payload, Heartbeat) and payload.instance != instance:
         raise Doubt(Reason.WRONG_SOURCE)
     if not _may_speak_for(known.regions, payload):
@@ -136,18 +138,14 @@ def check_owner(believed: Believed, owners: Owners) -> None:
         raise Doubt(Reason.NOT_THEIRS)
 
 
-def session_named(message: Message) -> UUID | None:
+def session_named(message: Message) -> str | None:
     """The session whose owner must be known to judge `message`."""
-    if message.topic.logical not in OF_SESSIONS:
-        return None
-    try:
-        return UUID(message.key)
-    except ValueError:
-        return None
+    of_one = message.topic.logical in OF_SESSIONS and _ID.fullmatch(message.key)
+    return message.key if of_one else None
 
 
 def _envelope(message: Message) -> Envelope:
-    detail = unreadable(message.key, message.headers.items(), message.value)
+    detail = unreadable(message.key, message.headers, message.value)
     if detail is not None:
         raise Doubt(Reason.MALFORMED, detail)
     try:
@@ -184,12 +182,10 @@ def _payload(message: Message) -> Payload | None:
     return payload
 
 
-def _check_subject(message: Message, envelope: Envelope, payload: Payload | None) -> None:
+def _check_subject(message: Message, payload: Payload | None) -> None:
     """What is gone has nothing but its key, which must be written as the state's was."""
-    if payload is None and message.topic.logical in OF_SESSIONS:
-        session_id = session_named(message)
-        if session_id is None or str(session_id) != envelope.subject:
-            raise Doubt(Reason.MALFORMED, "key")
+    if payload is None and message.topic.logical in OF_SESSIONS and session_named(message) is None:
+        raise Doubt(Reason.MALFORMED, "key")
 
 
 def _may_speak_for(regions: Sequence[Region], payload: Payload | None) -> bool:

@@ -171,6 +171,16 @@ async def tidy(database: Database) -> None:
             )
 
 
+async def attended(database: Database, number: int) -> bool:
+    """Whether a consumer has been at work on a generation."""
+    async with database.reading() as session:
+        found = await session.execute(
+            sa.text("select consumed_at is not null from generation where number = :number"),
+            {"number": number},
+        )
+        return bool(found.scalar())
+
+
 async def lag(bus: Bus, number: int) -> int:
     """How many messages a generation has yet to take in."""
     topics = federated_topics(await bus.names())

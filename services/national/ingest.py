@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
 
 import orjson
 
@@ -32,7 +31,7 @@ class _Judged:
     version: int
     believed: dict[str, tuple[Received, Believed]] = field(default_factory=dict)
     doubted: list[Doubted] = field(default_factory=list)
-    unclaimed: set[UUID] = field(default_factory=set)
+    unclaimed: set[str] = field(default_factory=set)
     """Sessions that nobody has spoken of until now."""
 
     def believe(self, received: Received, message: Believed) -> None:
@@ -98,7 +97,7 @@ class Ingest:
             if read["version"] != self._registry[0]:
                 self._registry = registry.snapshot(await connection.fetchval(registry.READ))
         version, known = self._registry
-        owners = {UUID(id_): instance for id_, instance in (read["owners"] or {}).items()}
+        owners = read["owners"] or {}
         now = datetime.fromisoformat(read["now"])
         judged = _Judged(version)
         for number, received in enumerate(batch, start=1):

@@ -56,7 +56,7 @@ def _public_key(value: str) -> str:
     try:
         read_key(value)
     except ValueError:
-        raise ValueError(_("Donnez la clé publique de l’instance : 32 octets en base64.")) from None
+        raise ValueError(_("Donnez la clé publique de l’instance : 32 octets en base64.")) from None
     return value
 
 

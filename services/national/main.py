@@ -10,7 +10,6 @@ from services.national import (
     api_indicators,
     api_registry,
     generations,
-    indicator_pages,
     pages,
     queries,
 )
@@ -22,7 +21,7 @@ from services.national.watching import Changes
 
 PACKAGE = "services.national"
 
-ROUTERS = (api.router, api_registry.router, api_indicators.router, pages.router, indicator_pages.router)
+ROUTERS = (api.router, api_registry.router, api_indicators.router, pages.router)
 """Everything that this service answers."""
 
 

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from services.national import (
     calendar_feed,
     flux,
+    indicator_pages,
     pages_calendar,
     pages_instances,
     pages_sessions,
@@ -12,5 +13,13 @@ from services.national import (
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (pages_today, pages_sessions, calendar_feed, pages_calendar, pages_instances, flux):
+for part in (
+    pages_today,
+    pages_sessions,
+    calendar_feed,
+    pages_calendar,
+    pages_instances,
+    indicator_pages,
+    flux,
+):
     router.include_router(part.router)

@@ -1,6 +1,6 @@
 """What a payload can't say, whoever signed it: figures and dates that would break what is built on them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -42,9 +42,9 @@ def implausible(key: str, payload: Any) -> str | None:
     raise TypeError(type(payload).__name__)
 
 
-def unreadable(key: str, headers: Iterable[tuple[str, str]], value: bytes | None) -> str | None:
+def unreadable(key: str, headers: Mapping[str, str], value: bytes | None) -> str | None:
     """What keeps a message from being looked at more closely, or None."""
-    if len(key) > LONGEST_KEY or sum(len(name) + len(text) for name, text in headers) > LARGEST_HEADERS:
+    if len(key) > LONGEST_KEY or sum(map(len, headers)) + sum(map(len, headers.values())) > LARGEST_HEADERS:
         return "key or headers too long"
     if value is not None and len(value) > LARGEST_VALUE:
         return "value too long"

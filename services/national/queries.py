@@ -150,7 +150,7 @@ async def session(db: AsyncSession, id_: UUID) -> sa.RowMapping | None:
 async def health(session: AsyncSession) -> Mapping[str, object]:
     """What stands in quarantine, which generations there are, and whom nobody can hear."""
     counted = await session.execute(sa.text("select reason, count(*) from quarantined group by reason"))
-    by_reason = {str(reason): int(count) for reason, count in counted.tuples()}
+    by_reason = {str(reason): int(count) for reason, count in counted}
     generations = await session.execute(sa.text("select number, state from generation order by number"))
     silent = await session.execute(
         sa.text(
@@ -164,6 +164,6 @@ async def health(session: AsyncSession) -> Mapping[str, object]:
     return {
         "quarantined": sum(by_reason.values()),
         "quarantine": by_reason,
-        "generations": {str(number): state for number, state in generations.tuples()},
+        "generations": {str(number): state for number, state in generations},
         "stale_instances": silent.scalar_one(),
     }

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import combinations
 from typing import Any, Final
@@ -16,7 +16,8 @@ from libs.clock import decision_time
 from libs.database import Database
 from libs.messaging.backoff import pause
 from services.national.figures import hearing
-from services.national.indicators.answering import Missing, measures_of, who_is_missing
+from services.national.freshness import VOLETS, Heard
+from services.national.indicators.answering import Missing, concerned, measures_of, who_is_missing
 from services.national.indicators.asking import DIMENSIONS, PUBLISHED_DIMENSIONS, Question
 from services.national.indicators.counting import Cells, counted
 from services.national.indicators.measures import Measure
@@ -30,7 +31,8 @@ WATCHED_MONTHS: Final = 13
 """How far back late corrections are looked for."""
 FIRST_REASON: Final = "Premier relevé du mois."
 ABSENT: Final = "-"
-"""Stands for an indicator where a row says how many instances there were, and which of them were missing."""
+"""Stands for an indicator where a row says which instances there were, and which of them were missing."""
+HEARD: Final = "heard"
 _ONE_AT_A_TIME: Final = 7_038_141
 _HOUR = 3600.0
 
@@ -133,10 +135,14 @@ async def _figures(session: AsyncSession, month: date) -> Figures:
                     kept = {name: _packed(count) for name, count in counts.items()}
                     found[indicator.id, measure.id, cell] = {"counts": kept}
     heard = await hearing(session)
-    found[ABSENT, "heard", ()] = {"instances": len(heard.instances)}
+    for each in heard.instances:
+        found[ABSENT, HEARD, (("instance", each.slug),)] = {
+            "name": each.name,
+            "regions": sorted(each.regions),
+        }
     for one in who_is_missing(Question(), heard, measures_of(Question())):
-        place = (("instance", one.instance), ("streams", ",".join(one.streams) or None))
-        found[ABSENT, one.why, place] = {
+        where = (("instance", one.instance), ("streams", ",".join(one.streams) or None))
+        found[ABSENT, one.why, where] = {
             "name": one.name,
             "since": one.since.isoformat() if one.since else None,
             "streams": list(one.streams),
@@ -231,19 +237,35 @@ async def kept_cells(
         size=len(names),
     )
     cells: dict[Measure, dict[Any, dict[str, Counted]]] = {measure: {} for _one, measure in asked}
-    missing, concerned = [], 0
+    missing: list[Missing] = []
+    instances: list[Heard] = []
     by_id = {(indicator.id, measure.id): measure for indicator, measure in asked}
     for (indicator, measure_id, cell), value in figures.items():
         known = dict(cell)
-        if indicator == ABSENT and measure_id == "heard":
-            concerned = value["instances"]
+        if indicator == ABSENT and measure_id == HEARD:
+            regions = frozenset(value["regions"])
+            instances.append(Heard(str(known["instance"]), value["name"], regions=regions))
         elif indicator == ABSENT:
             missing.append(_absent(measure_id, str(known["instance"]), value))
         elif (measure := by_id.get((indicator, measure_id))) and _is_asked(question, known):
             columns = question.columns(measure)
             key = tuple(f"{snapshot.month:%Y-%m}" if name == "month" else known[name] for name in columns)
             cells[measure][key] = {name: _unpacked(kept) for name, kept in value["counts"].items()}
-    return cells, missing, concerned
+    about = {one.slug for one in concerned(question, instances)}
+    ids = {indicator.id for indicator, _measure in asked}
+    of_these = (_of_question(question, one, ids) for one in missing if one.instance in about)
+    return cells, [one for one in of_these if one.indicators], len(about)
+
+
+def _of_question(question: Question, one: Missing, ids: set[str]) -> Missing:
+    """What is missing, as far as a question is about it."""
+    indicators = tuple(id_ for id_ in one.indicators if id_ in ids)
+    if one.why != "not-shared":
+        return replace(one, indicators=indicators)
+    asked = question.filters.get("stream", VOLETS)
+    streams = tuple(stream for stream in one.streams if stream in asked)
+    silent = len(streams) == len(asked)
+    return replace(one, indicators=indicators if streams else (), streams=streams, silent=silent)
 
 
 def _is_asked(question: Question, cell: Mapping[str, str | None]) -> bool:

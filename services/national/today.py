@@ -16,6 +16,7 @@ from services.national.figures import STATES, Figures, Outcomes
 from services.national.filters import NO_REGION, Filters, link
 from services.national.freshness import Heard, Hearing, Standing
 from services.national.incomplete import PACKAGE, concerned, incomplete, listed
+from services.national.searching import folded
 
 PAGE: Final = "/national"
 FIRST_REGIONS: Final = 10
@@ -191,9 +192,8 @@ class Today:
 
     def table(self, sort: str) -> list[RegionRow]:
         """Every region, the known ones in order; those of which nothing can be said stand last."""
-        key, down = REGION_SORTS[sort.removeprefix("-")], sort.startswith("-")
-        if sort.removeprefix("-") == "name":
-            key = self._name_key
+        name, down = sort.removeprefix("-"), sort.startswith("-")
+        key = self._name_key if name == "name" else REGION_SORTS[name]
         said = [row for row in self.regions if row.worth in {Worth.KNOWN, Worth.OFFLINE}]
         rest = [row for row in self.regions if row not in said]
         ordered = sorted(said, key=lambda row: row.code)
@@ -201,7 +201,7 @@ class Today:
         return [self._row(row) for row in (*ordered, *rest)]
 
     def _name_key(self, row: RegionFigures) -> str:
-        return self.say(labels.region(row.code, self.language))
+        return folded(self.say(labels.region(row.code, self.language)))
 
     def _row(self, row: RegionFigures) -> RegionRow:
         counts = row.counts

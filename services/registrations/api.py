@@ -15,6 +15,7 @@ from libs.settings import Settings
 from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import Staff
 from libs.web.i18n import language_of, translate
+from libs.web.idempotency import IdempotencyKey
 from services.registrations import attendance, commands, queries
 from services.registrations.access import Requester, check_generation, manage_url
 from services.registrations.explaining import why
@@ -172,95 +173,140 @@ async def cancel(
 
 @router.post("/registrations/{registration_id}/accept")
 async def accept(
-    registration_id: UUID, requester: Requester, request: Request, tx: Transaction
+    registration_id: UUID, requester: Requester, request: Request, key: IdempotencyKey, tx: Transaction
 ) -> RegistrationDetail:
     """Take the seat that is offered."""
     await _check(request, tx, registration_id)
     settings = service_of(request).settings
-    await commands.accept(tx, settings, registration_id)
+    if await key.known(tx) is None:
+        await commands.accept(tx, settings, registration_id)
+        await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
 
 @router.post("/registrations/{registration_id}/decline")
 async def decline(
-    registration_id: UUID, requester: Requester, request: Request, tx: Transaction
+    registration_id: UUID, requester: Requester, request: Request, key: IdempotencyKey, tx: Transaction
 ) -> RegistrationDetail:
     """Let the seat that is offered go to the next person."""
     await _check(request, tx, registration_id)
     settings = service_of(request).settings
-    await commands.decline(tx, settings, registration_id)
+    if await key.known(tx) is None:
+        await commands.decline(tx, settings, registration_id)
+        await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
 
 @router.post("/registrations/{registration_id}/revoke-links")
 async def revoke_links(
-    registration_id: UUID, staff: Staff, request: Request, tx: Transaction
+    registration_id: UUID, staff: Staff, request: Request, key: IdempotencyKey, tx: Transaction
 ) -> RegistrationDetail:
     """Make every manage link sent so far worthless (410)."""
     settings = service_of(request).settings
-    await commands.revoke_links(tx, settings, registration_id)
+    if await key.known(tx) is None:
+        await commands.revoke_links(tx, settings, registration_id)
+        await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
 
 @router.post("/registrations/{registration_id}/move")
 async def move(
-    registration_id: UUID, staff: Staff, body: MoveRequest, request: Request, tx: Transaction
+    registration_id: UUID,
+    staff: Staff,
+    body: MoveRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
 ) -> RegistrationDetail:
     """Put somebody who waits right before another who waits, or last of all."""
     settings = service_of(request).settings
-    await commands.move(tx, settings, registration_id, body.before, body.reason, staff.id)
+    if await key.known(tx) is None:
+        await commands.move(tx, settings, registration_id, body.before, body.reason, staff.id)
+        await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
 
 @router.post("/registrations/{registration_id}/priority")
 async def prioritise(
-    registration_id: UUID, staff: Staff, body: PriorityRequest, request: Request, tx: Transaction
+    registration_id: UUID,
+    staff: Staff,
+    body: PriorityRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
 ) -> RegistrationDetail:
     """Put somebody who waits into a priority class; others never learn why."""
     settings = service_of(request).settings
-    await commands.prioritise(tx, settings, registration_id, body.priority, body.reason, staff.id)
+    if await key.known(tx) is None:
+        await commands.prioritise(tx, settings, registration_id, body.priority, body.reason, staff.id)
+        await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
 
 @router.post("/registrations/{registration_id}/grant")
 async def grant(
-    registration_id: UUID, staff: Staff, body: WithReason, request: Request, tx: Transaction
+    registration_id: UUID,
+    staff: Staff,
+    body: WithReason,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
 ) -> RegistrationDetail:
     """Give somebody who waits a seat over capacity, for as long as they keep it."""
     settings = service_of(request).settings
-    await commands.grant(tx, settings, registration_id, body.reason, staff.id)
+    if await key.known(tx) is None:
+        await commands.grant(tx, settings, registration_id, body.reason, staff.id)
+        await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
 
 @router.post("/registrations/{registration_id}/transfer")
 async def transfer(
-    registration_id: UUID, staff: Staff, body: TransferRequest, request: Request, tx: Transaction
+    registration_id: UUID,
+    staff: Staff,
+    body: TransferRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
 ) -> RegistrationDetail:
     """Move somebody to another session; the answer is the new registration."""
     settings = service_of(request).settings
+    known = await key.known(tx)
+    if known is not None:
+        return await _detail(tx, settings, UUID(known["id"]))
     moved = await commands.transfer(
         tx, settings, registration_id, body.session_id, body.reason, staff.id, may_wait=body.may_wait
     )
+    await key.keep(tx, {"id": str(moved.id)})
     return await _detail(tx, settings, moved.id)
 
 
 @router.post("/registrations/{registration_id}/no-answer")
 async def no_answer(
-    registration_id: UUID, staff: Staff, request: Request, tx: Transaction
+    registration_id: UUID, staff: Staff, request: Request, key: IdempotencyKey, tx: Transaction
 ) -> RegistrationDetail:
     """Staff called once, on the last day, and nobody answered: the offer goes to the next person."""
     settings = service_of(request).settings
-    await commands.no_answer(tx, settings, registration_id, staff.id)
+    if await key.known(tx) is None:
+        await commands.no_answer(tx, settings, registration_id, staff.id)
+        await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
 
 @router.post("/registrations/{registration_id}/attendance")
 async def note_attendance(
-    registration_id: UUID, staff: Staff, body: AttendanceRequest, request: Request, tx: Transaction
+    registration_id: UUID,
+    staff: Staff,
+    body: AttendanceRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
 ) -> RegistrationDetail:
     """From the session's start on: whether the person came. It can be corrected, and nobody is told."""
     settings = service_of(request).settings
-    await attendance.attend(tx, settings, registration_id, body.outcome)
+    if await key.known(tx) is None:
+        await attendance.attend(tx, settings, registration_id, body.outcome)
+        await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
 

@@ -70,8 +70,9 @@ def _outcome(text: str) -> Outcome | None:
 
 
 def _walk_ins(sent: Form, errors: FormErrors) -> int | None:
+    """None if it is the number that was shown: a colleague's that came in between stays."""
     text = sent.get("walk_ins", "")
-    if not text:
+    if not text or text == sent.get("walk_ins_shown"):
         return None
     if not text.isascii() or not text.isdigit() or int(text[:9]) > MOST_WALK_INS:
         errors.add("walk_ins", _("Écrivez un nombre, comme 3."))

@@ -11,10 +11,13 @@ from sqlmodel import Field, SQLModel
 
 from libs.database import service_metadata
 from libs.messaging.tables import messaging_tables
+from libs.web.idempotency import idempotency_table
 from services.registrations.seatbook import LIVE
 
 metadata = service_metadata()
 MESSAGING = messaging_tables(metadata)
+IDEMPOTENCY = idempotency_table(metadata)
+"""The keys of all POSTs but registering, whose lane keeps its own in `idempotency_key`."""
 
 STATUSES = (*LIVE, "expired", "declined", "cancelled", "attended", "absent", "excused")
 

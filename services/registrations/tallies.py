@@ -67,12 +67,17 @@ def kind_of(facts: SessionState) -> Kind | None:
     )
 
 
-def operational(sessions: Iterable[CountedSession], as_of: datetime) -> list[OperationalCounts]:
-    """The cells of these sessions, whole: each session is in one cell for each channel that it has."""
-    counts: dict[tuple[Kind, str], _Counts] = {}
-    for session in sessions:
-        _add(session, counts)
-    return [counted.cell(kind, channel, as_of) for (kind, channel), counted in counts.items()]
+class Operational:
+    """The operational counts of the sessions added so far: each is in one cell for each of its channels."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[Kind, str], _Counts] = {}
+
+    def add(self, session: CountedSession) -> None:
+        _add(session, self._counts)
+
+    def cells(self, as_of: datetime) -> list[OperationalCounts]:
+        return [counted.cell(kind, channel, as_of) for (kind, channel), counted in self._counts.items()]
 
 
 def histogram(minutes: Iterable[float]) -> Histogram:

@@ -27,7 +27,7 @@ from libs.web.tokens import derived_key
 from services.registrations import profiles, tally_queries
 from services.registrations.models import SessionCopy, Tally, TallyMonth, TallyRun
 from services.registrations.profiles import Figure, Group
-from services.registrations.tallies import CountedSession, kind_of, operational
+from services.registrations.tallies import Operational, kind_of
 from services.registrations.tally_queries import Head
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ class Tallying:
             async with self._database.transaction() as tx:
                 # One snapshot: the people, the ledger and the walk-ins of the same instant.
                 await tx.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                if not await tx.scalar(_TRY_LOCK, {"number": _ONE_AT_A_TIME}):
+                    return announced  # Another process counts right now, and will say when it is done.
                 announced += await _count_month(tx, self._settings, month)
         async with self._database.transaction() as tx:
             await tx.execute(_upsert(TallyRun, {"only_row": True, "day": _day(now), "counted_at": now}))
@@ -112,19 +114,17 @@ async def _stale_months(tx: AsyncSession, now: datetime) -> list[str]:
 
 
 async def _count_month(tx: AsyncSession, settings: Settings, month: str) -> int:
-    if not await tx.scalar(_TRY_LOCK, {"number": _ONE_AT_A_TIME}):
-        return 0  # Another process counts right now.
     now, epoch = await decision_time(tx), await current_epoch(tx)
     heads = await tally_queries.heads(tx, now, month)
     mark = _mark(month, heads, epoch, now)
     if await tx.scalar(sa.select(_MONTH.c.mark).where(_MONTH.c.month == month)) == mark:
         return 0
-    sessions: list[CountedSession] = []
+    counts = Operational()
     states: list[SessionState] = []
     async for state, session in tally_queries.counted_sessions(tx, heads, now):
-        sessions.append(session)
+        counts.add(session)
         states.append(state)
-    cells: list[Cell] = [*operational(sessions, now)]
+    cells: list[Cell] = [*counts.cells(now)]
     if _is_over(month, now):
         cells += await _profile(tx, settings, month, states, now)
     announced = await _announce_changes(tx, settings, month, cells, _Now(now, epoch))

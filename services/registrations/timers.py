@@ -16,6 +16,7 @@ from libs.clock import decision_time
 from libs.database import Database, is_unavailable
 from libs.messaging.inbox import prune
 from libs.settings import Settings
+from libs.web.idempotency import purge_keys
 from services.registrations import announcing, commands, reminders, retention
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.seating import Seating
@@ -134,6 +135,7 @@ class Timers:
             await tx.execute(
                 sa.text("delete from idempotency_key where created_at < now() - interval '1 day'")
             )
+            await purge_keys(tx)
             await prune(tx)
 
 

@@ -9,7 +9,8 @@ from tests.browser.conftest import Visitor
 from tests.flows.running import RunningInstance, text_of
 
 PUBLIC = ("/", "/programme", "/vie-privee", "/accessibilite", "/connexion", "/nulle-part", "/?theme=tablette")
-STAFF = ("/coordination", "/guichet", "/guichet/appels", "/boite-envoi")
+SHARING = ("/partage", "/partage/public", "/partage/messages")
+STAFF = ("/coordination", "/guichet", "/guichet/appels", "/boite-envoi", *SHARING)
 
 
 async def visit_all(visitor: Visitor, paths: list[str]) -> None:

@@ -153,7 +153,8 @@ async def cluster_on(request: pytest.FixtureRequest, data_dir: Path) -> AsyncIte
     """With each of the two buses."""
     running = RunningCluster(data_dir)
     if request.param == "Kafka":
-        await asyncio.to_thread(subprocess.run, ["bash", "deploy/install.sh", "kafka"], check=True, cwd=ROOT)
+        install = ["bash", "deploy/install.sh", "kafka"]
+        await asyncio.to_thread(subprocess.run, install, check=True, cwd=ROOT)
         running.program = (*running.program, "--kafka")
     try:
         await running.start()

@@ -68,7 +68,7 @@ def test_an_empty_folder_becomes_a_whole_instance(start: Start, data_dir: Path) 
         assert client.get("/").status_code == 200
         assert client.get("/boite-envoi.json").json() == {"items": [], "next": None}
         assert client.get(f"/connexion/{runner.token}").status_code == 200
-    for secret in ("secret-key", "admin-token", "postgres-password"):
+    for secret in ("secret-key", "admin-token", "signing-key", "postgres-password"):
         assert stat.S_IMODE((data_dir / secret).stat().st_mode) == 0o600
 
 

@@ -4,6 +4,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from deploy import hosting
 from deploy.hosting import SERVICES
+from libs.database import in_database
 from tests.conftest import SECRET, SIGNING_KEY
 from tests.deploy.process import Runner
 from tests.waiting import eventually
@@ -82,6 +84,50 @@ async def test_a_start_that_is_given_up_is_a_clean_end(
     finally:
         await guard.close()
     assert "Traceback" not in runner.errors
+
+
+async def test_who_leaves_says_so_and_goes_on_answering(data_dir: Path, environment: dict[str, str]) -> None:
+    """A proxy has DRAIN_SECONDS to notice; here they would never be over."""
+    process = Process("events", data_dir, environment | {"DRAIN_SECONDS": "300"})
+    await eventually(process.is_ready)
+    process.runner.process.send_signal(signal.SIGTERM)
+
+    async with httpx.AsyncClient(base_url=process.url) as client:
+
+        async def leaving() -> bool:
+            answer = await client.get("/health/events")
+            return answer.status_code == 503 and answer.json()["leaving"]
+
+        await eventually(leaving)
+        assert (await client.get("/")).status_code == 200
+        assert (await client.get("/health")).status_code == 503
+    # A second signal doesn't wait.
+    assert process.runner.stop() == 0
+
+
+async def test_without_the_administrator_a_service_needs_what_was_prepared(
+    data_dir: Path, environment: dict[str, str]
+) -> None:
+    own = environment | {"INSTANCE": "prepared"}
+    parts = urlsplit(own["DATABASE_URL"])
+    without = own | {"DATABASE_URL": f"postgresql://{parts.hostname}:{parts.port}/"}
+
+    too_early = Runner(data_dir, without, module=["deploy.service", "registrations"])
+    assert too_early.end() == 2
+    assert "python -m deploy.prepare" in too_early.errors
+
+    for _time in range(2):
+        assert Runner(data_dir, own, module=["deploy.prepare"]).end() == 0
+    process = Process("registrations", data_dir, without)
+    await eventually(process.is_ready)
+    assert process.runner.stop() == 0
+
+    server = await asyncpg.connect(in_database(own["DATABASE_URL"], "tournee_prepared_registrations"))
+    await server.execute("delete from alembic_version")
+    await server.close()
+    behind = Runner(data_dir, without, module=["deploy.service", "registrations"])
+    assert behind.end() == 2
+    assert "n’est pas à jour" in behind.errors
 
 
 async def _somebody_waits(admin: "asyncpg.Connection[asyncpg.Record]") -> bool:

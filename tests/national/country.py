@@ -1,6 +1,7 @@
 """A small country for the tests: twelve networks, and what may happen to each of them."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import asyncpg
 
@@ -9,15 +10,17 @@ from bench.national_country import NETWORKS, Country, fill
 __all__ = ["NETWORKS", "country", "filled", "heard", "shares"]
 
 
-def country(now: datetime, *, count: int = 1_200) -> Country:
-    """A year behind, half a year ahead."""
-    today = now.date()
-    return Country(count=count, first=today - timedelta(days=365), last=today + timedelta(days=183), now=now)
+@cache
+def country(count: int = 800) -> Country:
+    """A year behind, half a year ahead; made once, since making it takes as long as a test."""
+    now = datetime.now(UTC)
+    first, last = now.date() - timedelta(days=365), now.date() + timedelta(days=183)
+    return Country(count=count, first=first, last=last, now=now)
 
 
-async def filled(url: str, now: datetime, *, count: int = 1_200) -> Country:
-    """The country, written into the database at `url`."""
-    made = country(now, count=count)
+async def filled(url: str, *, count: int = 800) -> Country:
+    """The country, written into the database at `url`; everybody was heard just now."""
+    made = country(count)
     connection = await asyncpg.connect(url)
     try:
         await fill(connection, made)

@@ -63,7 +63,7 @@ def test_what_an_instance_says_of_its_own_is_believed() -> None:
         assert verdict(message) == "believed"
     found = judge(ESTRIE.seats(SESSION, version=4), REGISTRY, {}, NOW)
     assert isinstance(found, Believed)
-    assert (found.instance, found.stream, found.session_id) == ("estrie", "seats", SESSION)
+    assert (found.instance, found.stream, found.session_id) == ("estrie", "seats", str(SESSION))
     assert found.envelope.newness == (1, 4)
 
 
@@ -135,10 +135,10 @@ def test_an_epoch_that_nobody_confirmed_is_not() -> None:
 
 
 def test_a_session_that_another_said_first_is_not_theirs() -> None:
-    owners = {SESSION: "laval"}
+    owners = {str(SESSION): "laval"}
     for message in everything()[:4]:
         assert verdict(message, owners=owners) == Reason.NOT_THEIRS
-        assert verdict(message, owners={SESSION: "estrie"}) == "believed"
+        assert verdict(message, owners={str(SESSION): "estrie"}) == "believed"
 
 
 def test_a_region_is_theirs_on_its_days_alone() -> None:

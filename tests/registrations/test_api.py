@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from libs.messaging import topics
@@ -112,6 +113,36 @@ async def test_the_same_key_and_body_give_the_same_answer(instance: Instance) ->
     assert (other.status_code, problem(other)) == (422, "idempotency-key-reused")
     assert first.json()["id"] not in other.text
     assert (await instance.seats(session.id))["waitlisted"] == 1
+
+
+async def test_what_staff_do_twice_with_one_key_is_done_once(instance: Instance) -> None:
+    """A transfer whose answer was lost, sent again: without the key it would be refused as over."""
+    session, there = session_state(capacity=SeatCounts(on_site=1)), session_state()
+    await instance.hear(session, there)
+    seated, waiting = [(await instance.register(session.id, number)).json() for number in (1, 2)]
+    paths = {
+        name: f"/api/registrations/v1/registrations/{found['id']}"
+        for name, found in (("seated", seated), ("waiting", waiting))
+    }
+
+    async def send(path: str, key: str, **body: Any) -> httpx.Response:
+        return await instance.client.post(path, json=body, headers=instance.staff | {"Idempotency-Key": key})
+
+    granted = [
+        await send(f"{paths['waiting']}/grant", "g", reason=reason)
+        for reason in ("Une chaise de plus", "Une chaise de plus", "Autre chose")
+    ]
+    moved = [
+        await send(f"{paths['seated']}/transfer", key, session_id=str(there.id), reason="À sa demande")
+        for key in ("t", "t", "u")
+    ]
+
+    assert [answer.status_code for answer in granted] == [200, 200, 422]
+    assert problem(granted[2]) == "idempotency-key-reused"
+    assert [answer.status_code for answer in moved] == [200, 200, 409]
+    assert moved[0].json() == moved[1].json()
+    assert moved[0].json()["session_id"] == str(there.id)
+    assert len([cause for cause in await instance.causes() if cause == "transferred"]) == 1
 
 
 async def test_a_key_belongs_to_its_route_and_credential(instance: Instance) -> None:

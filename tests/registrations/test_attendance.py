@@ -202,14 +202,19 @@ async def test_a_list_that_was_shown_earlier_undoes_no_colleagues_note(
     session, people = await full_house(instance)
     await shift_clock(instance.database, timedelta(days=1, hours=1))
     await attend(instance, people[0], "excused")
+    await walk_ins(instance, session, 4)
 
     await send(
         instance,
         session,
+        walk_ins="0",
+        walk_ins_shown="0",
         **{field(people[0]): "confirmed.confirmed", field(people[1]): "confirmed.attended"},
     )
 
     assert await statuses(instance, people[:2]) == ["excused", "attended"]
+    page = await instance.client.get(f"/guichet/seances/{session.id}", headers=instance.staff)
+    assert 'name="walk_ins" type="text" value="4"' in page.text
 
 
 @pytest.mark.parametrize("typed", ["deux", "-1", "1.5", "99999999999999", "١"])

@@ -16,10 +16,10 @@ from services.registrations.seat_history import Moment, Offer, history
 from services.registrations.tallies import (
     CountedSession,
     Kind,
+    Operational,
     Participation,
     histogram,
     kind_of,
-    operational,
 )
 from tests.registrations.conftest import session_state
 
@@ -60,7 +60,10 @@ sessions = st.lists(
 
 @given(sessions)
 def test_the_sum_of_the_cells_is_what_there_is_however_it_is_cut(found: list[CountedSession]) -> None:
-    cells = operational(found, NOW)
+    counts = Operational()
+    for session in found:
+        counts.add(session)
+    cells = counts.cells(NOW)
 
     assert len({cell_key(cell) for cell in cells}) == len(cells), "each cell once"
     for cut in ("month", "region", "stream", "theme", "modality"):

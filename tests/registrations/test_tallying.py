@@ -1,5 +1,6 @@
 """The daily job: what is announced of a month, once, and again only where something changed."""
 
+import asyncio
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,20 @@ async def test_counting_again_announces_nothing(instance: Instance, shift_clock:
     assert await count(instance) == 0
 
     assert await said(instance) == before
+
+
+async def test_two_processes_that_count_at_once_say_each_cell_once(
+    instance: Instance, shift_clock: ShiftClock
+) -> None:
+    await a_month(instance, shift_clock)
+
+    # PostgreSQL may end one of them, whose loop then tries again.
+    await asyncio.gather(*(count(instance) for _ in range(4)), return_exceptions=True)
+    await count(instance)
+
+    messages = await said(instance)
+    assert len(messages) == len(await current(instance)) > 0
+    assert {message["version"] for message in messages} == {1}
 
 
 async def test_a_correction_announces_only_the_cell_concerned(

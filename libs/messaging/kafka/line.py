@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 from aiokafka import errors
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
@@ -21,6 +21,8 @@ from libs.messaging.kafka.failures import is_away
 
 Places = Mapping[TopicPartition, int]
 """An offset for each partition."""
+
+Answer = TypeVar("Answer")
 
 _EARLIEST, _LATEST = -2, -1
 _NO_GENERATION = -1
@@ -176,7 +178,7 @@ class Questions:
         self._check(described["error_code"])
         return [member["member_id"] for member in described["members"]]
 
-    async def _of_coordinator(self, group: str, ask: Any) -> Any:
+    async def _of_coordinator(self, group: str, ask: Callable[[int], Awaitable[Answer]]) -> Answer:
         """The answer of the broker that keeps the group, which may just be changing."""
         while True:
             try:

@@ -114,7 +114,7 @@ async def _create(admin: AIOKafkaAdminClient, wanted: Mapping[str, Topic], copie
 
 
 async def _check(admin: AIOKafkaAdminClient, wanted: Mapping[str, Topic], copies: int) -> None:
-    described: dict[str, Mapping[str, Any]] = {}
+    described: dict[str, Any] = {}
     # A broker hears of a new topic a moment after the controller has made it.
     while set(described) != set(wanted):
         for found in await admin.describe_topics(list(wanted)):

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.web.i18n import LazyString, _
 from services.national.figures import hearing
-from services.national.freshness import Heard, Hearing, Standing
+from services.national.freshness import VOLETS, Heard, Hearing, Standing
 from services.national.indicators.asking import Question
 from services.national.indicators.counting import Cells, Key, counted
 from services.national.indicators.definitions import Indicator
@@ -80,7 +80,7 @@ async def answer(session: AsyncSession, question: Question, key: bytes) -> Answe
     asked = measures_of(question)
     cells = await counted(session, question, list(dict.fromkeys(measure for _one, measure in asked)))
     missing = who_is_missing(question, heard, asked)
-    return said(question, cells, missing, len(_concerned(question, heard)), heard.now, key)
+    return said(question, cells, missing, len(concerned(question, heard.instances)), heard.now, key)
 
 
 def measures_of(question: Question) -> list[tuple[Indicator, Measure]]:
@@ -92,15 +92,15 @@ def said(
     question: Question,
     cells: Mapping[Measure, Cells],
     missing: Sequence[Missing],
-    concerned: int,
+    instances: int,
     now: datetime,
     key: bytes,
 ) -> Answer:
-    """The answer from counts, whoever kept them; `concerned`: how many instances the question is about."""
+    """The answer from counts, whoever kept them; `instances`: how many the question is about."""
     asked = measures_of(question)
     rows: list[Row] = []
     for indicator, measure in asked:
-        rows += _rows(question, indicator, measure, cells[measure], missing, concerned, key)
+        rows += _rows(question, indicator, measure, cells[measure], missing, instances, key)
     shown = {indicator.id for indicator, _measure in asked}
     left_out = [LeftOut(one, _NOT_SO) for one in question.asked if one.id not in shown]
     return Answer(question, rows, missing, left_out, now)
@@ -115,7 +115,7 @@ def _rows(
     measure: Measure,
     cells: Cells,
     missing: Sequence[Missing],
-    concerned: int,
+    instances: int,
     key: bytes,
 ) -> Iterable[Row]:
     columns = question.columns(measure)
@@ -129,7 +129,7 @@ def _rows(
             rows.append(
                 Row(indicator, measure, dict(zip(columns, values, strict=True)), present(measure, said))
             )
-    return rows + list(_unsaid(indicator, measure, columns, rows, missing, concerned))
+    return rows + list(_unsaid(indicator, measure, columns, rows, missing, instances))
 
 
 def exact(counts: Mapping[str, Counted]) -> Mapping[str, Counted]:
@@ -152,12 +152,12 @@ def _unsaid(
     columns: Sequence[str],
     rows: Sequence[Row],
     missing: Sequence[Missing],
-    concerned: int,
+    instances: int,
 ) -> Iterable[Row]:
     """The total, or the regions and instances, of which there is no figure: zero if somebody would know."""
     without = [one for one in missing if one.silent and indicator.id in one.indicators]
     if not columns and not rows:
-        nobody = len({one.instance for one in without}) == concerned
+        nobody = len({one.instance for one in without}) == instances
         counts = {count.name: Counted() for count in measure.counts}
         figure = Figure(None) if nobody else present(measure, counts)
         yield Row(indicator, measure, {}, figure, missing=without[0].why if without and nobody else "")
@@ -178,7 +178,7 @@ def who_is_missing(
 ) -> list[Missing]:
     """The instances that the question is about and whose figures are missing or old."""
     found = []
-    for one in _concerned(question, heard):
+    for one in concerned(question, heard.instances):
         standing = one.standing(heard.now)
         everything = tuple(dict.fromkeys(indicator.id for indicator, _measure in asked))
         if standing is Standing.NEVER:
@@ -193,20 +193,20 @@ def who_is_missing(
     return found
 
 
-def _concerned(question: Question, heard: Hearing) -> list[Heard]:
-    regions, instances = question.filters.get("region", ()), question.filters.get("instance", ())
+def concerned(question: Question, instances: Iterable[Heard]) -> list[Heard]:
+    """The instances that a question is about."""
+    regions, slugs = question.filters.get("region", ()), question.filters.get("instance", ())
     return [
         one
-        for one in heard.instances
-        if (not instances or one.slug in instances)
-        and (not regions or not one.regions or one.regions & set(regions))
+        for one in instances
+        if (not slugs or one.slug in slugs) and (not regions or not one.regions or one.regions & set(regions))
     ]
 
 
 def _not_shared(
     question: Question, one: Heard, asked: Sequence[tuple[Indicator, Measure]]
 ) -> Iterable[Missing]:
-    streams = question.filters.get("stream", ("public", "pro"))
+    streams = question.filters.get("stream", VOLETS)
     lacking: dict[tuple[str, ...], list[str]] = {}
     for indicator, measure in asked:
         if measure.source == "instances":

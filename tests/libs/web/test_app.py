@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
 from libs.database import Database
+from libs.messaging import asyncapi
 from libs.web.app import Reading, Transaction, overall_health, overall_metrics
 from libs.web.assets import static_url
 from tests.libs.web.conftest import AppFactory, client_of, cookie_names
@@ -154,6 +155,13 @@ async def test_a_process_with_several_services_shows_one_page_of_metrics(make_ap
     assert body.count("# TYPE tournee_health gauge") == 1
 
 
+async def test_every_service_says_what_streams_there_are(make_app: AppFactory) -> None:
+    async with client_of(make_app()) as client:
+        answer = await client.get("/asyncapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == asyncapi.published()
+
+
 async def test_the_language_switch_is_remembered(make_app: AppFactory) -> None:
     async with client_of(make_app(router())) as client:
         first = await client.get("/connexion?lang=en")
@@ -186,7 +194,8 @@ async def test_static_files_are_kept_for_a_year_under_their_hash(make_app: AppFa
         assert hashed.status_code == 200
         assert "immutable" in hashed.headers["cache-control"]
         assert "immutable" not in (await client.get("/static/main.css")).headers["cache-control"]
-        assert "immutable" not in (await client.get("/static/main.css?v=other")).headers["cache-control"]
+        other = await client.get("/static/main.css?v=other")
+        assert other.headers["cache-control"] == "no-cache", "another release's, met during an upgrade"
         for missing in ("/static/nothing.css", "/static/../app.py", "/static/%2e%2e/app.py"):
             assert (await client.get(missing)).status_code == 404
 

@@ -1,5 +1,7 @@
 """Signing in: a token in a form or a link, a cookie afterwards, and no way to be led elsewhere."""
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from fastapi import APIRouter
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from libs.settings import Settings
-from libs.web.auth import MaybeStaff, Staff, local_path
+from libs.web.auth import MaybeStaff, NationalStaff, Staff, local_path
 from tests.conftest import ADMIN_TOKEN
 from tests.libs.web.conftest import BEARER, AppFactory, client_of, cookie_names
 
@@ -20,6 +22,11 @@ def router() -> APIRouter:
     @routes.post("/coordination/tournees")
     @routes.get("/api/events/v1/tours")
     async def tours(staff: Staff) -> str:
+        return staff.id
+
+    @routes.get("/api/national/v1/instances")
+    @routes.get("/national")
+    async def instances(staff: NationalStaff) -> str:
         return staff.id
 
     @routes.get("/api/events/v1/sessions")
@@ -140,6 +147,50 @@ async def test_without_an_admin_token_nobody_gets_in(make_app: AppFactory, setti
         assert (await sign_in(client, token="")).status_code == 401
         headers = {"Authorization": "Bearer "}
         assert (await client.get("/api/events/v1/tours", headers=headers)).status_code == 401
+
+
+NATIONAL = "a-national-token-for-tests"
+
+
+@pytest.fixture
+async def of_both(make_app: AppFactory) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(make_app(router(), changed={"national_token": SecretStr(NATIONAL)})) as client:
+        yield client
+
+
+async def test_the_national_token_opens_the_national_view_and_nothing_of_the_region(
+    of_both: httpx.AsyncClient,
+) -> None:
+    bearer = {"Authorization": f"Bearer {NATIONAL}"}
+    assert (await of_both.get("/api/national/v1/instances", headers=bearer)).json() == "national"
+    refused = await of_both.get("/api/events/v1/tours", headers=bearer)
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:tournee:problem:forbidden")
+    assert (await of_both.get("/coordination/tournees", headers=bearer)).status_code == 403
+    # Where staff see more than the public, they don't.
+    assert (await of_both.get("/api/events/v1/sessions", headers=bearer)).json() == "public"
+    assert (await of_both.get("/api/national/v1/instances", headers=BEARER)).json() == "admin"
+
+
+async def test_national_staff_sign_in_to_the_national_view(of_both: httpx.AsyncClient) -> None:
+    response = await sign_in(of_both, NATIONAL)
+    assert (response.status_code, response.headers["location"]) == (303, "/national")
+    assert (await of_both.get("/national")).json() == "national"
+    assert (await of_both.get("/coordination/tournees")).status_code == 403
+
+
+async def test_without_a_national_token_nobody_has_that_role_alone(client: httpx.AsyncClient) -> None:
+    assert (await sign_in(client, NATIONAL)).status_code == 401
+    assert (await client.get("/national")).status_code == 303
+
+
+async def test_a_new_national_token_ends_the_sessions_of_the_old_one(
+    of_both: httpx.AsyncClient, make_app: AppFactory
+) -> None:
+    await sign_in(of_both, NATIONAL)
+    cookie = {"Cookie": f"equipe={of_both.cookies['equipe']}"}
+    changed = {"national_token": SecretStr("another-national-token")}
+    async with client_of(make_app(router(), changed=changed)) as other:
+        assert (await other.get("/api/national/v1/instances", headers=cookie)).status_code == 401
 
 
 @pytest.mark.parametrize(

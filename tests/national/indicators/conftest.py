@@ -8,8 +8,8 @@ import pytest
 
 from libs.messaging.postgres import PostgresBus
 from libs.settings import Settings
-from libs.web.app import Service, create_app
-from services.national import api_indicators, indicator_pages
+from libs.web.app import Service
+from services.national.main import create
 from tests.conftest import ADMIN_TOKEN, DatabaseFactory
 from tests.national.indicators.seeding import Country
 
@@ -28,10 +28,7 @@ async def country(database_factory: DatabaseFactory) -> Country:
 async def client(country: Country, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """The API and pages, as national staff see them."""
     service = Service("national", settings, country.database, PostgresBus(country.database.url))
-    app = create_app(
-        service, package="services.national", routers=[api_indicators.router, indicator_pages.router]
-    )
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(create(service))
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=STAFF) as client:
         yield client
 

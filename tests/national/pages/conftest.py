@@ -33,6 +33,7 @@ class Land:
     app: FastAPI
     country: Country
     staff: httpx.AsyncClient
+    stranger: httpx.AsyncClient
 
     async def heard(self, instance: str, ago: timedelta | None) -> None:
         await heard(self.url, instance, ago)
@@ -82,7 +83,7 @@ class Page:
         """The cells of the row of a table that names `name`."""
         (found,) = [
             row
-            for row in re.findall(r"<tr\b[^>]*>(.*?)(?=<tr|</t)", self.html, re.DOTALL)
+            for row in re.findall(r"<tr\b[^>]*>(.*?)(?=<tr|</tbody|</tfoot|</table)", self.html, re.DOTALL)
             if f">{name}</a>" in row
         ]
         cells = re.split(r"<t[dh]\b[^>]*>", found)[1:]
@@ -101,10 +102,13 @@ class Page:
 @pytest.fixture
 async def land(database_url: Callable[[str], Awaitable[str]], settings: Settings) -> AsyncIterator[Land]:
     url = await database_url("national")
-    country = await filled(url, datetime.now(UTC))
+    country = await filled(url)
     database = Database(url)
     app = main.create(Service("national", settings, database, cast(Bus, None)))
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=STAFF) as staff:
-        yield Land(url, database, app, country, staff)
+    transport, base = httpx.ASGITransport(app), "http://testserver"
+    async with (
+        httpx.AsyncClient(transport=transport, base_url=base, headers=STAFF) as staff,
+        httpx.AsyncClient(transport=transport, base_url=base) as stranger,
+    ):
+        yield Land(url, database, app, country, staff, stranger)
     await database.close()

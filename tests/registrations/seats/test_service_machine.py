@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from services.registrations.audit import audit
+from services.registrations.tallying import Tallying
 from tests.registrations.conftest import Instance
 from tests.registrations.seats.service_driver import FROZEN, ServiceDriver
 from tests.registrations.seats.service_machine import ServiceMachine
@@ -40,3 +41,25 @@ async def test_the_service_keeps_the_rules_in_every_order_of_events_and_its_ledg
     report = await audit(instance.database.url)
     assert report.differences == ()
     assert report.sessions >= 2 * few.max_examples
+    await the_counts_agree_with_the_rows(instance)
+
+
+async def the_counts_agree_with_the_rows(instance: Instance) -> None:
+    """Whatever happened: each registration is counted once, by the state that it is in."""
+    await Tallying(instance.database, instance.settings).count()
+
+    connection = await asyncpg.connect(instance.database.url)
+    rows = await connection.fetch("select status, count(*) as number from registration group by status")
+    cells = await connection.fetch(
+        "select value as status, sum(number::int) as number from tally, jsonb_each_text("
+        "cell -> 'registrations') as counted (value, number) group by 1"
+    )
+    offers = await connection.fetchval(
+        "select sum((cell ->> 'offers_made')::int) - sum((cell ->> 'offers_accepted')::int) from tally"
+    )
+    await connection.close()
+    states = {row["status"]: row["number"] for row in rows}
+    assert {row["status"]: row["number"] for row in cells} == states
+    ended = states.get("expired", 0) + states.get("declined", 0) + states.get("offered", 0)
+    # Some of those who were cancelled had an offer as well.
+    assert ended <= offers <= ended + states.get("cancelled", 0)
