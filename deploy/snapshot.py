@@ -9,7 +9,7 @@ import asyncio
 import sys
 from datetime import date
 
-from deploy.hosting import server_database
+from deploy.buses import server_database
 from deploy.postgres import server_url
 from libs.clock import decision_time
 from libs.database import Database, service_url
