@@ -227,6 +227,16 @@ def server_database(url: str) -> str:
     return parts._replace(scheme="postgresql", path=path).geturl()
 
 
+def of_national(settings: Settings) -> Settings:
+    """The settings of a national service that runs by itself: its bus is the one that all bridges lead to.
+
+    In an instance's own process NATIONAL_BUS_URL is its bridge's, and its national view reads its own bus.
+    """
+    if settings.national_bus_url is None:
+        return settings
+    return settings.model_copy(update={"bus_url": settings.national_bus_url, "national_bus_url": None})
+
+
 def calendar_domain(settings: Settings) -> str:
     """What follows the @ of this instance's calendar identifiers, for ever."""
     return settings.calendar_domain or f"{settings.instance}.tournee.internal"

@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 
-from deploy.hosting import opened
+from deploy.hosting import of_national, opened
 from deploy.reached import reached
 from libs.messaging.backoff import pause
 from libs.settings import BadSettings
@@ -42,7 +42,10 @@ def main() -> int:
 
 async def _run(accept: bool) -> int:
     settings, server = reached()
-    async with opened("national", settings, server) as service:
+    # An embedded instance's own view reads its own bus, wherever its bridge leads to.
+    embedded = settings.database_url is None
+    read = settings if embedded else of_national(settings)
+    async with opened("national", read, server) as service:
         try:
             number = await generations.begin(service.database)
         except RebuildRuns:

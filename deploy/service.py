@@ -16,6 +16,7 @@ from deploy.hosting import (
     calendar_domain,
     create,
     listening_socket,
+    of_national,
     opened,
     prepare,
     running,
@@ -35,11 +36,8 @@ def main() -> int:
         server_url = _server_url(settings)
         _ = settings.secret
         settings = settings.model_copy(update={"calendar_domain": calendar_domain(settings)})
-        if name == "national" and settings.national_bus_url is not None:
-            # Where the instances' bridges lead to; everybody else's NATIONAL_BUS_URL is such a bridge's.
-            settings = settings.model_copy(
-                update={"bus_url": settings.national_bus_url, "national_bus_url": None}
-            )
+        if name == "national":
+            settings = of_national(settings)
         logs.configure()
         return uvloop.run(_run(name, settings, server_url))
     except BadSettings as error:
