@@ -7,14 +7,13 @@ until everything has been heard, and compares all figures again.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.flows.country import Country, Region, country, in_days, stranger
+from tests.flows.country import Country, Region, country, in_days
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
