@@ -26,8 +26,8 @@ from services.national.listing import SessionRow
 router = APIRouter(include_in_schema=False)
 
 PATH: Final = "/national/calendrier.ics"
-MOST: Final = 2_000
-"""Sessions in one file, the nearest first: about 2 MB, what calendar programs still take."""
+MOST: Final = 1_000
+"""Sessions in one file, the nearest first: about 1 MB, what calendar programs still take."""
 _WRITTEN_BY = b"".join(
     file.read_bytes()
     for file in (Path(__file__), Path(ical.__file__), folder_of(PACKAGE) / "locale" / "en.po")
