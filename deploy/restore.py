@@ -26,7 +26,7 @@ from deploy.hosting import opened, prepare
 from deploy.local import completed
 from libs.messaging import topics
 from libs.messaging.backoff import pause
-from libs.messaging.bus import Bus, Message, Received
+from libs.messaging.bus import Bus, BusUnavailable, Message, Received
 from libs.messaging.envelope import NotUnderstood, read_envelope
 from libs.messaging.outbox import Relay
 from libs.messaging.topics import Topic
@@ -64,6 +64,9 @@ def main() -> int:
     except BadSettings as error:
         print(error, file=sys.stderr)
         return 2
+    except BusUnavailable:
+        print("BUS_URL : le bus ne répond pas. Démarrez-le, puis recommencez.", file=sys.stderr)
+        return 1
     except (DataDirBusy, DataDirUnusable, postgres.CannotStart, NoPostgres) as error:
         print(error, file=sys.stderr)
         return 1
@@ -144,7 +147,7 @@ async def _read(bus: Bus, topic: Topic) -> Mapping[str, Message]:
 
     reading = asyncio.create_task(bus.consume(group, [topic], keep, stop))
     try:
-        while await bus.lag(group, [topic]):
+        while not reading.done() and await bus.lag(group, [topic]):
             await pause(stop, _LOOK_SECONDS)
     finally:
         stop.set()
@@ -157,7 +160,7 @@ async def _send(service: Service) -> None:
     stop = asyncio.Event()
     relaying = asyncio.create_task(Relay(service.database, service.bus).run(stop))
     try:
-        while await _waits(service):
+        while not relaying.done() and await _waits(service):
             await pause(stop, _LOOK_SECONDS)
     finally:
         stop.set()
