@@ -133,9 +133,11 @@ async def _watched(url: str, before: Sequence[int]) -> AsyncIterator[Shown]:
 
     async def look() -> None:
         async with connected(url) as database:
-            while not over.is_set():
-                taken = await _taken(database)
-                shown.saw(taken, time.perf_counter())
+            last = False
+            while not last:
+                # Once more after the end: what others saw by then must have been seen here too.
+                last = over.is_set()
+                shown.saw(await _taken(database), time.perf_counter())
                 await asyncio.sleep(_LOOK)
 
     task = asyncio.create_task(look())
