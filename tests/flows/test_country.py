@@ -419,7 +419,8 @@ async def test_nothing_that_a_liar_says_touches_a_figure(lived: Country) -> None
     higher = {"ce_version": "999"}
 
     # B says with its own key that a session of A's is its own, and that it is gone.
-    stolen = resigned(stranger(theirs, of_b), lived.b, **higher, ce_source=ours.headers["ce_source"])
+    as_ours = json_changed(stranger(theirs, of_b), region=lived.b.regions[0], id=theirs.key)
+    stolen = resigned(as_ours, lived.b, **higher, ce_source=ours.headers["ce_source"])
     # B says it on A's stream, with its own key, in A's name.
     forged = resigned(theirs, lived.b, **higher)
     # B says in its own name, on its own stream, what happened in A's region.
