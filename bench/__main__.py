@@ -93,7 +93,10 @@ def _parser(cases: Sequence[Case]) -> argparse.ArgumentParser:
         "--people", type=int, default=default.people, help="who register in the case of memory (%(default)s)"
     )
     parser.add_argument(
-        "--messages", type=int, default=default.messages, help="that the national view is rebuilt from (%(default)s)"
+        "--messages",
+        type=int,
+        default=default.messages,
+        help="that the national view is rebuilt from (%(default)s)",
     )
     parser.add_argument("--output", type=Path, default=LATEST, help="%(default)s")
     return parser

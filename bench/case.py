@@ -51,7 +51,10 @@ class Bench:
     @contextmanager
     def kafka(self) -> Iterator[str]:
         """One broker of its own, and its address. It is started and stopped by the caller's thread."""
-        with TemporaryDirectory(prefix="kafka-", dir=self.folder) as folder, broker.running(Path(folder)) as one:
+        with (
+            TemporaryDirectory(prefix="kafka-", dir=self.folder) as folder,
+            broker.running(Path(folder)) as one,
+        ):
             yield one.url()
 
 

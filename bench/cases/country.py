@@ -1,4 +1,4 @@
-"""From a registration to the national view, over Kafka: 100 registrations a second in a country of sessions."""
+"""From a registration to the national view, over Kafka: 100 registrations a second in a whole country."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from bench.load import Load, load
 from bench.pairs import expect
 from bench.people import registrations
 from bench.processes import until
-from bench.report import Line, Spread, Target
+from bench.report import Line, Spread, Target, percentile
 from bench.server import Connection, connected
 from libs.database import database_name, in_database
 from libs.messaging.contracts import SeatCounts, SessionState
@@ -76,8 +76,11 @@ async def _country(bench: Bench) -> Sequence[Line]:
                 async with _watched(national, before) as shown:
                     done = await _register(instance, states, seconds)
                     await _settled(instance, database)
+    pace = len(done.moments) / seconds
+    if pace < 0.98 * PER_SECOND:
+        raise RuntimeError(f"{pace:.0f} registrations a second began, not {PER_SECOND}")
     waited = _waited(done, before, shown)
-    details = {"registrations a second": round(done.rate, 1), "answered within ms": [done.p50, done.p99]}
+    details = {"registrations a second": pace, "answered within ms": [done.p50, done.p99]}
     return [
         Line(
             "country",
@@ -85,10 +88,16 @@ async def _country(bench: Bench) -> Sequence[Line]:
             "ms",
             Spread.of(waited),
             Target("≤", 300),
-            ours=done.rate,
+            ours=pace,
             details=details,
         ),
-        Line("country", f"the same, p99 of {len(waited):,}", "ms", _p99(waited), Target("≤", 1000)),
+        Line(
+            "country",
+            f"the same, p99 of {len(waited):,}",
+            "ms",
+            Spread.of([percentile(waited, 99)]),
+            Target("≤", 1000),
+        ),
     ]
 
 
@@ -100,10 +109,7 @@ async def _register(instance: Instance, states: Sequence[SessionState], seconds:
         seconds=seconds,
         per_second=PER_SECOND,
     )
-    done = expect(await load(job), 201)
-    if done.rate < 0.98 * PER_SECOND:
-        raise RuntimeError(f"{done.rate:.0f} registrations a second were answered, not {PER_SECOND}")
-    return done
+    return expect(await load(job), 201)
 
 
 def _waited(done: Load, before: Sequence[int], shown: Shown) -> list[float]:
@@ -119,11 +125,6 @@ def _waited(done: Load, before: Sequence[int], shown: Shown) -> list[float]:
         counted[session] += 1
         waited.append(1000 * (shown.since(session, counted[session]) - answered))
     return waited
-
-
-def _p99(waited: Sequence[float]) -> Spread:
-    ordered = sorted(waited)
-    return Spread.of([ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]])
 
 
 @asynccontextmanager
