@@ -155,7 +155,8 @@ class Cluster:
                 continue
             node.folder.mkdir()
             node.properties.write_text(_lines(self._server(node)))
-            arguments = ["format", "-t", cluster_id, "-c", str(node.properties)]
+            # In one word: an id may begin with a dash.
+            arguments = ["format", f"--cluster-id={cluster_id}", f"--config={node.properties}"]
             if self.guard is not None:
                 everybody = {_ADMIN: self.guard.admin_password, **self.guard.users}
                 for name, password in everybody.items():
