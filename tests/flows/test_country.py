@@ -310,6 +310,20 @@ async def test_after_a_month_every_national_figure_is_the_sum_of_the_regional_on
     assert await lived.quarantine(pulses=True) == {}
 
 
+async def test_one_figure_that_is_off_by_one_would_be_noticed(lived: Country) -> None:
+    """So that silence means something: one row of each table is changed behind the view's back."""
+    for table, figure in (("session", "waitlisted"), ("session_cell", "confirmed"), ("tally", "walk_ins")):
+        some = f"(select ctid from {table} where {figure} > 0 limit 1)"
+        (row,) = await lived.rows(
+            f"update {table} set {figure} = {figure} + 1 where ctid = {some} returning ctid::text as place"
+        )
+        assert [line async for line in differences(lived)], f"{table}.{figure}"
+        await lived.rows(
+            f"update {table} set {figure} = {figure} - 1 where ctid = $1::text::tid", row["place"]
+        )
+    await agree(lived)
+
+
 async def test_messages_again_twice_and_backwards_change_nothing(lived: Country) -> None:
     """Bytes and headers as they were, straight onto the national streams."""
     before = await lived.state()
