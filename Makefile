@@ -14,6 +14,8 @@ test: ## every test, on PostgreSQL 18; then what touches PostgreSQL itself on De
 	@bash deploy/install.sh dev
 	@bash deploy/install.sh chromium
 	@bash deploy/install.sh postgres
+	@bash deploy/install.sh proxy
+	@bash deploy/install.sh kafka
 	$(PYTHON) -m pytest
 	TEST_POSTGRES=15 $(PYTHON) -m pytest tests/libs tests/house/test_migrations.py
 

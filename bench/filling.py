@@ -88,7 +88,7 @@ class National:
             if memory is not None:
                 memory.append(resident(self.web.pid))
             position = await self.connection.fetchval(_POSITION, number, names)
-            return position >= target
+            return bool(position >= target)
 
         while position < wanted:
             target = min(position + _STEP, wanted)

@@ -24,7 +24,7 @@ async def provision_streams(server_url: str, settings: Settings, topics: Sequenc
             settings.bus_url, settings.instance, topics, replication=settings.kafka_replication
         )
     except CannotServe as error:
-        raise BadSettings(f"BUS_URL : {error}.") from error
+        raise BadSettings(f"BUS_URL : {error}.") from error
 
 
 def open_bus(name: str, settings: Settings, server_url: str) -> Bus:

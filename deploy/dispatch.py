@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.web.app import overall_health, overall_metrics
+from libs.web.app import overall_health, overall_metrics, streams_document
 from libs.web.incoming import Incoming
 from libs.web.security import SecurityHeaders
 
@@ -38,6 +38,7 @@ PLACES = {
     "/boite-envoi.json": CATCHER,
     "/health": OPERATIONS,
     "/metrics": OPERATIONS,
+    "/asyncapi.json": OPERATIONS,
     "/health/events": "events",
 }
 """The longest match by whole segments wins; everything else is the calendar's."""
@@ -76,8 +77,18 @@ def _together(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
 
 
 def operations(health: Answering, metrics: Answering, *, https: bool) -> ASGIApp:
-    """What concerns all services at once: `/health` and `/metrics`."""
-    app = Starlette(routes=[Route("/health", health), Route("/metrics", metrics)])
+    """What concerns all services at once: `/health`, `/metrics` and `/asyncapi.json`."""
+
+    async def streams(_request: Request) -> Response:
+        return streams_document()
+
+    app = Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/metrics", metrics),
+            Route("/asyncapi.json", streams),
+        ]
+    )
     security = SecurityHeaders(https=https)
 
     async def secured(scope: Scope, receive: Receive, send: Send) -> None:

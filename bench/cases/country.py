@@ -162,7 +162,7 @@ async def _settled(instance: Instance, database: Connection) -> None:
 
     async def agree() -> bool:
         confirmed = "select count(*) from registration where status = 'confirmed'"
-        return sum(await _taken(database)) == await instance.database.fetchval(confirmed)
+        return bool(sum(await _taken(database)) == await instance.database.fetchval(confirmed))
 
     await until(agree, "the national view never shows every registration")
 

@@ -111,10 +111,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     except ValueError as error:
-        print(f"BUS_URL : {error}.", file=sys.stderr)
+        print(f"BUS_URL : {error}.", file=sys.stderr)
         return 2
     except errors.KafkaError as error:
-        print(f"BUS_URL : Kafka n’a pas donné les permissions ({error}).", file=sys.stderr)
+        print(f"BUS_URL : Kafka n’a pas donné les permissions ({error}).", file=sys.stderr)
         return 1
     return 0
 

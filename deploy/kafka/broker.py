@@ -94,11 +94,15 @@ class Cluster:
         guard: Guard | None = None,
         port: int | None = None,
         advertised: int | None = None,
+        outside: int | None = None,
     ) -> None:
+        """`outside`: the port by which others come to the first node; it has to lead to `outside_port`."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.guard = guard
-        ports = _free_ports(2 * nodes)
+        self._outside = outside
+        ports = _free_ports(2 * nodes + 1)
+        self.outside_port = ports.pop()
         if port is not None:
             ports[0] = port
         self.nodes = [
@@ -151,7 +155,8 @@ class Cluster:
                 continue
             node.folder.mkdir()
             node.properties.write_text(_lines(self._server(node)))
-            arguments = ["format", "-t", cluster_id, "-c", str(node.properties)]
+            # In one word: an id may begin with a dash.
+            arguments = ["format", f"--cluster-id={cluster_id}", f"--config={node.properties}"]
             if self.guard is not None:
                 everybody = {_ADMIN: self.guard.admin_password, **self.guard.users}
                 for name, password in everybody.items():
@@ -162,12 +167,17 @@ class Cluster:
         replicas = min(3, len(self.nodes))
         voters = (f"{n.number}@127.0.0.1:{p}" for n, p in zip(self.nodes, self._controllers, strict=True))
         controller = self._controllers[node.number - 1]
+        listening = [f"CLIENT://127.0.0.1:{node.port}", f"CONTROLLER://127.0.0.1:{controller}"]
+        advertised = [f"CLIENT://{node.address}"]
+        if self._outside is not None and node.number == 1:
+            listening.append(f"OUTSIDE://127.0.0.1:{self.outside_port}")
+            advertised.append(f"OUTSIDE://127.0.0.1:{self._outside}")
         return {
             "process.roles": "broker,controller",
             "node.id": node.number,
             "controller.quorum.voters": ",".join(voters),
-            "listeners": f"CLIENT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"CLIENT://{node.address}",
+            "listeners": ",".join(listening),
+            "advertised.listeners": ",".join(advertised),
             "inter.broker.listener.name": "CLIENT",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": node.folder / "data",
@@ -198,10 +208,11 @@ class Cluster:
 def _guarding(guard: Guard | None) -> dict[str, object]:
     """Who may come in, and as whom the nodes talk to each other."""
     if guard is None:
-        return {"listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT"}
+        return {"listener.security.protocol.map": "CLIENT:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT"}
     login = f'required username="{_ADMIN}" password="{guard.admin_password}"'
+    protocols = f"CLIENT:{guard.protocol},OUTSIDE:{guard.protocol},CONTROLLER:SASL_PLAINTEXT"
     settings: dict[str, object] = {
-        "listener.security.protocol.map": f"CLIENT:{guard.protocol},CONTROLLER:SASL_PLAINTEXT",
+        "listener.security.protocol.map": protocols,
         "sasl.enabled.mechanisms": "SCRAM-SHA-512",
         "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
         "listener.name.client.scram-sha-512.sasl.jaas.config": f"{_SCRAM} {login};",

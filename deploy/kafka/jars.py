@@ -55,7 +55,7 @@ def _fetch(folder: Path) -> None:
     done = subprocess.run(command, cwd="/", capture_output=True, check=False)
     if done.returncode:
         said = (done.stdout + done.stderr).decode(errors="replace").strip()
-        raise NoKafka(f"Maven n’a pas pu télécharger Kafka :\n{said[-2000:]}")
+        raise NoKafka(f"Maven n’a pas pu télécharger Kafka :\n{said[-2000:]}")
     # Renamed when complete: never half of them.
     unfinished.rename(folder)
 
@@ -63,7 +63,7 @@ def _fetch(folder: Path) -> None:
 def _program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise NoKafka(f"Il manque « {name} », dont Kafka a besoin. Lancez : {_INSTALL}")
+        raise NoKafka(f"Il manque « {name} », dont Kafka a besoin. Lancez : {_INSTALL}")
     return path
 
 

@@ -36,6 +36,8 @@ def properties(instance: str, source_url: str, target_url: str, *, replication: 
         "tasks.max": "1",
         "replication.factor": replication,
         "offset-syncs.topic.replication.factor": replication,
+        # Switched off, and still made by the connector at its start.
+        "heartbeats.topic.replication.factor": replication,
         "config.storage.replication.factor": replication,
         "offset.storage.replication.factor": replication,
         "status.storage.replication.factor": replication,
@@ -106,7 +108,7 @@ def main() -> int:
         try:
             print(properties(settings.instance, source, target), end="")
         except ValueError as error:
-            raise BadSettings(f"BUS_URL, NATIONAL_BUS_URL : {error}.") from error
+            raise BadSettings(f"BUS_URL, NATIONAL_BUS_URL : {error}.") from error
     except BadSettings as error:
         print(error, file=sys.stderr)
         return 2

@@ -66,7 +66,7 @@ class Running:
         while self._program.ready not in (said := self.said()):
             if not self.alive or time.monotonic() > deadline:
                 self.kill()
-                raise CannotStart(f"{self._program.main} n’a pas démarré ({self._program.log}) :\n{said}")
+                raise CannotStart(f"{self._program.main} n’a pas démarré ({self._program.log}) :\n{said}")
             time.sleep(0.02)
 
     def said(self) -> str:
@@ -100,7 +100,7 @@ def run(main: str, arguments: Sequence[str]) -> str:
         command(main, arguments), env=_environment(), capture_output=True, check=False, text=True
     )
     if done.returncode:
-        raise CannotStart(f"{main} a échoué :\n{(done.stdout + done.stderr).strip()[-3000:]}")
+        raise CannotStart(f"{main} a échoué :\n{(done.stdout + done.stderr).strip()[-3000:]}")
     return done.stdout
 
 

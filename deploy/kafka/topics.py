@@ -23,14 +23,14 @@ def main() -> int:
 
 async def _provision(settings: Settings) -> None:
     if settings.bus_url is None or not settings.bus_url.startswith(SCHEME):
-        raise BadSettings("BUS_URL : donnez l’adresse d’un Kafka, kafka://hôte:port.")
+        raise BadSettings("BUS_URL : donnez l’adresse d’un Kafka, kafka://hôte:port.")
     streams = [*topics.ALL, *topics.federated(settings.instance).values()]
     try:
         await provision_kafka(
             settings.bus_url, settings.instance, streams, replication=settings.kafka_replication
         )
     except CannotServe as error:
-        raise BadSettings(f"BUS_URL : {error}.") from error
+        raise BadSettings(f"BUS_URL : {error}.") from error
     print(f"Les {len(streams)} sujets de {settings.instance} sont là.")
 
 

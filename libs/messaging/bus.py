@@ -104,7 +104,7 @@ class Bus(Protocol):
         """
 
     async def names(self) -> Sequence[str]:
-        """The names of all streams on this bus that this service may read or append to, sorted.
+        """The names of the streams on this bus that this service is allowed to see, sorted.
 
         `topics.federated_named` says which of them are federated.
         """

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from libs.database import Database
+from libs.messaging import asyncapi
 from libs.messaging.bridge import Bridge
 from libs.messaging.bus import Bus
 from libs.settings import Settings
@@ -152,7 +153,10 @@ Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
 
 
 def _operations(name: str) -> APIRouter:
-    """What operators ask: `/health/{name}`, `/health` (all services of this process), `/metrics`."""
+    """What operators ask: `/health/{name}`, `/health` (all services of this process), `/metrics`.
+
+    `/asyncapi.json` says what streams there are, the same in every service.
+    """
     router = APIRouter(include_in_schema=False)
 
     @router.get(f"/health/{name}")
@@ -168,7 +172,16 @@ def _operations(name: str) -> APIRouter:
     async def figures(request: Request) -> Response:
         return await overall_metrics([request.app])
 
+    @router.get("/asyncapi.json")
+    async def streams() -> Response:
+        return streams_document()
+
     return router
+
+
+def streams_document() -> Response:
+    """`/asyncapi.json`."""
+    return Response(asyncapi.as_bytes(), media_type="application/json")
 
 
 async def overall_health(apps: Sequence[FastAPI]) -> Response:

@@ -11,15 +11,15 @@ from typing import Final
 
 from markupsafe import Markup
 
-NARROW: Final = 264 / 15
-"""The narrowest chart, in em: a window of 320 px without its margins, at 15 px."""
-CHARACTER: Final = 0.52
-"""The width of a character in em, on average; of digits with their spaces too."""
+NARROW: Final = 240 / 15
+"""The narrowest chart, in em: a window of 320 px without its margins and the frame's, at 15 px."""
+CHARACTER, BOLD_DIGIT = 0.52, 0.62
+"""The width of a character in em: of a label's on average, of a value's at most."""
 SIDE_LABEL: Final = 11
 """So many characters still fit beside the bars; longer labels stand above them."""
-LINE: Final = 32
+LINE: Final = 30
 """Characters in a line above a bar."""
-LABEL_WIDTH, VALUE_GAP = 33.0, 1.5
+LABEL_WIDTH, VALUE_GAP = 36.0, 1.5
 """Per cent: the labels' room beside the bars, and what parts a bar from its value."""
 LINE_HEIGHT, BAR_HEIGHT, GAP, BASELINE = 1.35, 1.15, 0.6, 0.9
 """In em. The height of a bar stands in the style sheet too."""
@@ -100,8 +100,8 @@ def placed(rows: Sequence[Row]) -> list[Placed]:
 
 
 def text_width(text: str) -> float:
-    """The most that a text takes of the width, in per cent: in the narrowest chart."""
-    return len(text) * CHARACTER * 100 / NARROW
+    """The most that a value's text takes of the width, in per cent: in the narrowest chart."""
+    return len(text) * BOLD_DIGIT * 100 / NARROW
 
 
 def wrapped(label: str, longest: int = LINE) -> Iterable[str]:

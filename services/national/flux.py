@@ -47,15 +47,17 @@ async def flux(request: Request, staff: NationalStaff) -> Response:
 async def _events(changes: Changes, ending: asyncio.Event) -> AsyncIterator[str]:
     async with changes.watched() as news:
         end = asyncio.create_task(ending.wait())
+        told = asyncio.create_task(news.get())
         try:
             yield "retry: 5000\n\n"
             while not ending.is_set():
-                told = asyncio.create_task(news.get())
                 await asyncio.wait({told, end}, timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
-                if told.done():
-                    yield f"event: change\ndata: {told.result()}\n\n"
-                else:
-                    told.cancel()
+                if not told.done():
                     yield ": rien de nouveau\n\n"
+                    continue
+                newest = told.result()
+                told = asyncio.create_task(news.get())
+                yield f"event: change\ndata: {newest}\n\n"
         finally:
-            end.cancel()
+            for task in (end, told):
+                task.cancel()

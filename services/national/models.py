@@ -225,6 +225,22 @@ class NationalSession(Model, table=True):
     __table_args__ = (
         sa.Index("ix_session_generation_starts_at_utc", "generation", "starts_at_utc"),
         sa.Index("ix_session_generation_instance_month", "generation", "instance", "month"),
+        # Of the indicators: places that held a session, and how early what was called off was.
+        sa.Index(
+            "ix_session_held",
+            "generation",
+            "month",
+            "region",
+            "stream",
+            "theme",
+            "modality",
+            "instance",
+            "venue_id",
+            postgresql_where=sa.text("status = 'held' and venue_id is not null"),
+        ),
+        sa.Index(
+            "ix_session_cancelled", "generation", "month", postgresql_where=sa.text("status = 'cancelled'")
+        ),
         {"postgresql_with": {"fillfactor": "60"}},
     )
 

@@ -13,7 +13,7 @@ from services.national import (
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (
+_PARTS = (
     pages_today,
     pages_sessions,
     calendar_feed,
@@ -21,5 +21,6 @@ for part in (
     pages_instances,
     indicator_pages,
     flux,
-):
+)
+for part in _PARTS:
     router.include_router(part.router)

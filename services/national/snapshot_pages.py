@@ -24,7 +24,6 @@ from services.national.indicators.answering import Row
 from services.national.indicators.asking import Question
 from services.national.indicators.definitions import INDICATORS
 from services.national.indicators.measures import Count
-from services.national.indicators.presenting import present
 from services.national.indicators.spelling import NOTHING, Spelt, spelt
 from services.national.rounding import Counted
 from services.national.snapshots import Change
@@ -95,8 +94,8 @@ def _said(change: Change, language: str) -> Changed | None:
     def figure(counts: Mapping[str, int] | None) -> Spelt:
         if counts is None:
             return Spelt(NOTHING)
-        row = Row(indicator, measure, {}, present(measure, {name: Counted(n) for name, n in counts.items()}))
-        return spelt(row, language)
+        known = {name: Counted(n) for name, n in counts.items()}
+        return spelt(Row(indicator, measure, {}, known), language)
 
     of: LazyString | str = _("Tout le pays")
     if "region" in change.cell:

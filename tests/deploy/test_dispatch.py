@@ -35,6 +35,7 @@ from deploy.dispatch import service_at
         ("/health/events", "events"),
         ("/health/registrations", "registrations"),
         ("/metrics", "operations"),
+        ("/asyncapi.json", "operations"),
         ("//guichet", "events"),
         ("", "events"),
     ],

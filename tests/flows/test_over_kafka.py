@@ -84,5 +84,5 @@ async def test_a_stream_that_is_other_than_declared_stops_the_start(
     running = RunningInstance(data_dir, BUS_URL=url, INSTANCE=name)
     process = running._launch()
     assert await asyncio.to_thread(process.wait) == 2
-    assert f"BUS_URL : le sujet {name}.sessions a 2 partitions au lieu de 8." in running.log()
+    assert f"BUS_URL : le sujet {name}.sessions a 2 partitions au lieu de 8." in running.log()
     await running.close()

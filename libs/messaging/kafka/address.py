@@ -59,29 +59,29 @@ def read_address(url: str) -> KafkaAddress:
     given = _parameters(query)
     security = given.get("security", "sasl_ssl" if user is not None else "plaintext")
     if security not in _SECURITY:
-        raise ValueError("« security » est l’un de " + ", ".join(_SECURITY))
+        raise ValueError("« security » est l’un de " + ", ".join(_SECURITY))
     if security.startswith("sasl") != (user is not None):
         raise ValueError(
             f"avec security={security}, "
-            + ("il faut un compte : kafka://compte:secret@hôte" if user is None else "il n’y a pas de compte")
+            + ("il faut un compte : kafka://compte:secret@hôte" if user is None else "il n’y a pas de compte")
         )
     mechanism = given.get("mechanism", _MECHANISMS[0])
     if mechanism not in _MECHANISMS:
-        raise ValueError("« mechanism » est l’un de " + ", ".join(_MECHANISMS))
+        raise ValueError("« mechanism » est l’un de " + ", ".join(_MECHANISMS))
     if "mechanism" in given and user is None:
-        raise ValueError("« mechanism » ne va qu’avec un compte")
+        raise ValueError("« mechanism » ne va qu’avec un compte")
     ca = given.get("ca")
     if ca is not None and not security.endswith("ssl"):
-        raise ValueError("« ca » ne va qu’avec security=ssl ou sasl_ssl")
+        raise ValueError("« ca » ne va qu’avec security=ssl ou sasl_ssl")
     if ca is not None and not Path(ca).is_file():
-        raise ValueError("le fichier que « ca » nomme n’existe pas")
+        raise ValueError("le fichier que « ca » nomme n’existe pas")
     return KafkaAddress(_servers(hosts.rstrip("/")), security, user, password, mechanism, ca)
 
 
 def _user(info: str) -> tuple[str, str]:
     user, colon, password = info.partition(":")
     if not (user and colon and password):
-        raise ValueError("donnez le compte et son secret : kafka://compte:secret@hôte")
+        raise ValueError("donnez le compte et son secret : kafka://compte:secret@hôte")
     return unquote(user), unquote(password)
 
 
@@ -89,11 +89,11 @@ def _parameters(query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
-        raise ValueError("ce qui suit le « ? » est fait de nom=valeur, séparés par « & »") from None
+        raise ValueError("ce qui suit le « ? » est fait de nom=valeur, séparés par « & »") from None
     names = [name for name, _ in pairs]
     unknown = sorted(set(names) - set(_PARAMETERS))
     if unknown:
-        raise ValueError(f"« {unknown[0]} » n’est pas l’un de " + ", ".join(_PARAMETERS))
+        raise ValueError(f"« {unknown[0]} » n’est pas l’un de " + ", ".join(_PARAMETERS))
     if len(set(names)) < len(names):
         raise ValueError("un paramètre est donné deux fois")
     return dict(pairs)

@@ -19,13 +19,21 @@ from services.national.rounding import Counted, published
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure in its cell. `missing`: why nobody can say it; its value is then None, never zero."""
+    """One figure in its cell: what its counts say, or None where nobody knows them, never zero.
+
+    `missing`: why nobody does.
+    """
 
     indicator: Indicator
     measure: Measure
     cell: Mapping[str, str | None]
-    figure: Figure
+    counts: Mapping[str, Counted] | None
     missing: str = ""
+
+    @property
+    def figure(self) -> Figure:
+        """Worked out when it is looked at: of a long answer only a page is."""
+        return Figure(None) if self.counts is None else present(self.measure, self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +134,7 @@ def _rows(
         if measure.source == "instances" or any(
             said[count.name].n for count in measure.counts if count.varies
         ):
-            rows.append(
-                Row(indicator, measure, dict(zip(columns, values, strict=True)), present(measure, said))
-            )
+            rows.append(Row(indicator, measure, dict(zip(columns, values, strict=True)), said))
     return rows + list(_unsaid(indicator, measure, columns, rows, missing, instances))
 
 
@@ -159,18 +165,18 @@ def _unsaid(
     if not columns and not rows:
         nobody = len({one.instance for one in without}) == instances
         counts = {count.name: Counted() for count in measure.counts}
-        figure = Figure(None) if nobody else present(measure, counts)
-        yield Row(indicator, measure, {}, figure, missing=without[0].why if without and nobody else "")
+        why = without[0].why if without and nobody else ""
+        yield Row(indicator, measure, {}, None if nobody else counts, missing=why)
     if tuple(columns) == ("instance",):
         known = {row.cell["instance"] for row in rows}
         for one in without:
             if one.instance not in known:
-                yield Row(indicator, measure, {"instance": one.instance}, Figure(None), missing=one.why)
+                yield Row(indicator, measure, {"instance": one.instance}, None, missing=one.why)
     if tuple(columns) == ("region",):
         known = {row.cell["region"] for row in rows}
         for region in sorted({region for one in without for region in one.regions} - known):
             why = next(one.why for one in without if region in one.regions)
-            yield Row(indicator, measure, {"region": region}, Figure(None), missing=why)
+            yield Row(indicator, measure, {"region": region}, None, missing=why)
 
 
 def who_is_missing(

@@ -98,9 +98,10 @@ async def counted(
     if private:
         cells = await _of_tallies(session, question, [count for one in private for count in one.counts])
         found |= {one: _only(cells, one) for one in private}
-    for one in measures:
-        if one.source == "instances":
-            found[one] = _only(await _of_pulses(session, question), one)
+    fresh = [one for one in measures if one.source == "instances"]
+    if fresh:
+        cells = await _of_pulses(session, question)
+        found |= {one: _only(cells, one) for one in fresh}
     return found
 
 

@@ -17,7 +17,7 @@ from libs.messaging.bus import Bus, BusUnavailable, Message, Received
 from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
 from libs.messaging.postgres.line import Connection
 from libs.messaging.postgres.transport import append, partition_of
-from libs.messaging.topics import ALL, REGISTRATIONS, SEATS, SESSIONS, Topic
+from libs.messaging.topics import ALL, REGISTRATIONS, SEATS, SESSIONS, Topic, federated
 from tests.conftest import SECRET, open_folder
 from tests.libs.messaging.bus_contract import (
     BusContract,
@@ -158,6 +158,18 @@ class TestGrants:
             await events.lag("events", [REGISTRATIONS])
         with pytest.RaisesGroup(asyncpg.InsufficientPrivilegeError):
             await notifications.consume("g", [SESSIONS], Collector(), asyncio.Event())
+
+    async def test_only_streams_that_one_may_read_are_listed(
+        self, instance: PostgresBroker, registrations: PostgresBus, notifications: PostgresBus
+    ) -> None:
+        theirs = federated("estrie")["seats"]
+        await provision_bus(instance.server.url, instance.instance, SECRET, [theirs])
+        assert await notifications.names() == ["registrations"]
+        assert "sessions" in await registrations.names()
+        assert theirs.name not in await registrations.names()
+        national = PostgresBus(instance.url_of("national"))
+        assert await national.names() == ["estrie.federated.seats"]
+        await national.close()
 
     async def test_a_reader_cannot_compact(self, registrations: PostgresBus) -> None:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

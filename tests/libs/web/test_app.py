@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
 from libs.database import Database
+from libs.messaging import asyncapi
 from libs.web.app import Reading, Transaction, overall_health, overall_metrics
 from libs.web.assets import static_url
 from tests.libs.web.conftest import AppFactory, client_of, cookie_names
@@ -152,6 +153,13 @@ async def test_metrics_count_requests_by_template_never_by_address(make_app: App
 async def test_a_process_with_several_services_shows_one_page_of_metrics(make_app: AppFactory) -> None:
     body = bytes((await overall_metrics([make_app(), make_app()])).body).decode()
     assert body.count("# TYPE tournee_health gauge") == 1
+
+
+async def test_every_service_says_what_streams_there_are(make_app: AppFactory) -> None:
+    async with client_of(make_app()) as client:
+        answer = await client.get("/asyncapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == asyncapi.published()
 
 
 async def test_the_language_switch_is_remembered(make_app: AppFactory) -> None:

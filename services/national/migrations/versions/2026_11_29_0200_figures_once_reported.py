@@ -1,5 +1,6 @@
-"""Figures once reported never change: not by a mistake in the code, nor by hand."""
+"""Figures once reported never change, and indicators find their places and cancellations quickly."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "202611290200"
@@ -9,6 +10,18 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_index(
+        "ix_session_held",
+        "session",
+        ["generation", "month", "region", "stream", "theme", "modality", "instance", "venue_id"],
+        postgresql_where=sa.text("status = 'held' and venue_id is not null"),
+    )
+    op.create_index(
+        "ix_session_cancelled",
+        "session",
+        ["generation", "month"],
+        postgresql_where=sa.text("status = 'cancelled'"),
+    )
     op.execute(
         """
         create function refuse_change() returns trigger language plpgsql as $$
@@ -45,6 +58,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_session_cancelled", "session")
+    op.drop_index("ix_session_held", "session")
     op.execute("drop trigger never_grows on snapshot_figure")
     for table in ("snapshot_figure", "snapshot"):
         op.execute(f"drop trigger never_changes on {table}")
