@@ -6,7 +6,7 @@ Computes the tables of docs/capacity.md from assumptions, each of which is an op
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -18,7 +18,7 @@ TOPICS = 4
 GB = 1e9
 
 
-def _of(value: float, about: str) -> Any:
+def _of(value: float | None, about: str) -> Any:
     return field(default=value, metadata={"about": about})
 
 
@@ -40,17 +40,16 @@ class Assumptions:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured; see docs/benchmarks.md for how."""
+    """What was measured; see docs/benchmarks.md for how. None: not yet, and nothing is computed from it."""
 
-    facts_bytes: float = _of(0, "bytes on the broker of a message about facts (`replay`)")
-    seats_bytes: float = _of(0, "bytes on the broker of a message about seats (`replay`)")
-    cell_bytes: float = _of(0, "bytes on the broker of a cell")
-    beat_bytes: float = _of(0, "bytes on the broker of a heartbeat")
-    batched: float = _of(0, "µs of processor for a message in a full batch, worker and database (`ingest`)")
-    alone: float = _of(0, "µs of processor for a message that comes alone, worker and database (`ingest`)")
-    rate: float = _of(0, "messages a second of a replay (`replay`)")
-    memory: float = _of(0, "MiB of the worker at its highest in a replay (`replay`)")
-    session_bytes: float = _of(0, "bytes of the database for a session and its counts (`national-page`)")
+    facts_bytes: float | None = _of(1_403, "bytes on the broker of a message about facts (`replay`)")
+    seats_bytes: float | None = _of(841, "bytes on the broker of a message about seats (`replay`)")
+    cell_bytes: float | None = _of(None, "bytes on the broker of a cell")
+    beat_bytes: float | None = _of(950, "bytes on the broker of a heartbeat, a batch of its own")
+    alone: float | None = _of(None, "µs of processor for a message alone, worker and database (`ingest`)")
+    rate: float | None = _of(None, "messages a second of a replay (`replay`)")
+    memory: float | None = _of(None, "MiB of the worker at its highest in a replay (`replay`)")
+    session_bytes: float | None = _of(None, "bytes of the database for a session (`national-page`)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +94,30 @@ def needs(country: Assumptions, measured: Figures) -> Iterator[Need]:
         "heartbeat": measured.beat_bytes,
     }
     standing = {"sessions": kept, "seats": kept, "tallies": cells, "heartbeat": country.instances}
-    compacted = sum(standing[stream] * size[stream] for stream in size)
-    fresh = country.window * sum(daily[stream] * size[stream] for stream in size)
     yield Need("sessions kept", _number(kept), "instances × sessions × 365 × years")
     yield Need("cells kept, at most", _number(cells), "instances × (cells + profile-cells) × 12 × years")
-    yield Need("disk of the compacted streams, one copy", _gb(compacted), "what is kept × bytes of each")
-    yield Need("disk before compaction, one copy", _gb(fresh), "window × messages a day × bytes of each")
-    yield Need("disk of all copies", _gb(country.replicas * (compacted + fresh)), "both × replicas")
+    for stream, each in size.items():
+        copies = country.replicas * (standing[stream] + country.window * daily[stream])
+        yield Need(
+            f"disk of `{stream}`, all copies",
+            _computed(lambda each, copies=copies: _gb(copies * each), each),
+            "replicas × (what is kept + window × messages a day) × bytes",
+        )
 
-    # At worst every message comes alone: those of 1,000 instances lie in 1,000 partitions.
-    mean = sum(daily.values()) / DAY * measured.alone / 1e6
-    yield Need("processors for the ingest, mean", f"{mean:.2f}", "messages a second × alone")
-    yield Need("processors, busiest hour", f"{busiest * measured.alone / 1e6:.2f}", "busiest × alone")
-    database = kept * measured.session_bytes
-    yield Need("database", _gb(database), "sessions kept × session-bytes")
-    yield Need("database during a rebuild", _gb(2 * database), "two generations")
+    # At worst every message comes alone: those of 1,000 instances lie in as many partitions.
+    mean = sum(daily.values()) / DAY
+    for name, many in (("mean", mean), ("busiest hour", busiest)):
+        value = _computed(lambda cost, many=many: f"{many * cost / 1e6:.2f}", measured.alone)
+        yield Need(f"processors for the ingest, {name}", value, "messages a second × alone")
+    for name, times in (("database", 1), ("database during a rebuild", 2)):
+        value = _computed(lambda each, times=times: _gb(times * kept * each), measured.session_bytes)
+        yield Need(name, value, f"{times} × sessions kept × session-bytes")
     replayed = sum(standing.values()) + country.window * sum(daily.values())
     yield Need("messages of a replay", _number(replayed), "what is kept + window × messages a day")
-    if measured.rate:
-        minutes = replayed / measured.rate / 60
-        yield Need("time of a replay", f"{minutes:,.0f} minutes", "messages / rate")
-    yield Need("memory of the worker", f"{measured.memory:,.0f} MiB", "as measured, by 48 partitions")
+    minutes = _computed(lambda rate: f"{replayed / rate / 60:,.0f} minutes", measured.rate)
+    yield Need("time of a replay", minutes, "messages of a replay / rate")
+    memory = _computed(lambda mebibytes: f"{mebibytes:,.0f} MiB", measured.memory)
+    yield Need("memory of the worker", memory, "as measured, with the streams of 12 instances")
 
 
 _HOW = {
@@ -144,7 +146,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _number(value: float) -> str:
+def _computed(compute: Callable[[float], str], figure: float | None) -> str:
+    return "not measured" if figure is None else compute(figure)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "not measured"
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
