@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 DAY = 86_400
@@ -100,17 +101,17 @@ def needs(country: Assumptions, measured: Figures) -> Iterator[Need]:
         copies = country.replicas * (standing[stream] + country.window * daily[stream])
         yield Need(
             f"disk of `{stream}`, all copies",
-            _computed(lambda each, copies=copies: _gb(copies * each), each),
+            _computed(partial(_gb_of, copies), each),
             "replicas × (what is kept + window × messages a day) × bytes",
         )
 
     # At worst every message comes alone: those of 1,000 instances lie in as many partitions.
     mean = sum(daily.values()) / DAY
     for name, many in (("mean", mean), ("busiest hour", busiest)):
-        value = _computed(lambda cost, many=many: f"{many * cost / 1e6:.2f}", measured.alone)
+        value = _computed(partial(_processors, many), measured.alone)
         yield Need(f"processors for the ingest, {name}", value, "messages a second × alone")
     for name, times in (("database", 1), ("database during a rebuild", 2)):
-        value = _computed(lambda each, times=times: _gb(times * kept * each), measured.session_bytes)
+        value = _computed(partial(_gb_of, times * kept), measured.session_bytes)
         yield Need(name, value, f"{times} × sessions kept × session-bytes")
     replayed = sum(standing.values()) + country.window * sum(daily.values())
     yield Need("messages of a replay", _number(replayed), "what is kept + window × messages a day")
@@ -158,6 +159,14 @@ def _number(value: float | None) -> str:
 
 def _gb(value: float) -> str:
     return f"{value / GB:,.1f} GB"
+
+
+def _gb_of(count: float, each: float) -> str:
+    return _gb(count * each)
+
+
+def _processors(rate: float, microseconds: float) -> str:
+    return f"{rate * microseconds / 1e6:.2f}"
 
 
 def _option(name: str) -> str:

@@ -172,7 +172,7 @@ async def _with_contributors(
 ) -> Cells:
     """As `_of_tallies`, with the facts that each count sums, for the rounding: they are added up here."""
     facts = list(dict.fromkeys(fact for count in counts for fact in count.facts))
-    sums = {}
+    sums: dict[str, str] = {}
     for number, fact in enumerate(facts):
         sql = _sql_of(fact)
         identity = "'state:' || state" if fact == ANY_STATE else f"'{fact}'"
