@@ -243,9 +243,9 @@ async def _at_one_message(
 async def _keep_suspended(session: AsyncSession, old: int, new: int) -> None:
     """Nothing of a suspended instance is believed today; what it said before stays as it was."""
     for table in _OWN_TABLES[:-1]:
-        listed = ", ".join(
-            column.name for column in metadata.tables[table].columns if column.name != "generation"
-        )
+        # What PostgreSQL computes of the others, it computes again.
+        kept = [column.name for column in metadata.tables[table].columns if column.computed is None]
+        listed = ", ".join(name for name in kept if name != "generation")
         suspended = "instance in (select slug from instance where status = 'suspended')"
         await session.execute(
             sa.text(f"delete from {table} where generation = :new and {suspended}"),  # noqa: S608
