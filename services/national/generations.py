@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.database import Database
 from libs.messaging.bus import Bus
 from libs.messaging.topics import Topic, federated, federated_named
-from services.national.models import Generation, metadata
+from services.national.models import GENERATION_NUMBER, Generation, metadata
 
 LONGEST_ABSENCE = min(topic.tombstone_retention for topic in federated("any").values()) - timedelta(days=1)
 """Who reads on after longer may have missed a tombstone, which the streams don't keep for ever."""
@@ -192,8 +192,7 @@ async def _alone(session: AsyncSession) -> None:
 
 
 async def _begin(session: AsyncSession, state: str, *, automatic: bool = False) -> int:
-    newest = await session.execute(sa.text("select coalesce(max(number), 0) from generation"))
-    number: int = newest.scalar_one() + 1
+    number: int = (await session.execute(sa.select(GENERATION_NUMBER.next_value()))).scalar_one()
     now = (await session.execute(sa.text("select clock.decision_time()"))).scalar_one()
     session.add(
         Generation(

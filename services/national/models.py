@@ -141,6 +141,10 @@ class Quarantined(Model, table=True):
 # The read model: once per generation.
 
 
+GENERATION_NUMBER = sa.Sequence("generation_number", metadata=metadata)
+"""A number is never given again: a consumer group of that name has read the streams already."""
+
+
 class Generation(Model, table=True):
     """One building of the read model. One of them serves; a new one is filled beside it.
 
