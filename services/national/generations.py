@@ -1,6 +1,7 @@
 """The generations of the read model: one serves, another is filled beside it and, if alike, takes over."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -60,6 +61,9 @@ class Outcome:
     tables: Sequence[Comparison]
 
 
+_REBUILDING = 7_310_403  # any number that no other advisory lock of this database uses
+
+
 def group(generation: int) -> str:
     """The consumer group that fills a generation."""
     return f"national-{generation}"
@@ -104,6 +108,26 @@ async def begin(database: Database) -> int:
         if (await session.execute(sa.text("select 1 from generation where state = 'building'"))).first():
             raise RebuildRuns
         return await _begin(session, "building")
+
+
+@asynccontextmanager
+async def rebuilding(database: Database) -> AsyncIterator[int]:
+    """A new generation for the block, given up after it unless it serves by then.
+
+    `RebuildRuns` if somebody else is at it. One whose process was killed no longer holds the lock, and
+    what it began makes room.
+    """
+    async with database.plain_connection() as connection:
+        if not await connection.fetchval("select pg_try_advisory_lock($1)", _REBUILDING):
+            raise RebuildRuns
+        await connection.execute(
+            "update generation set state = 'retired' where state = 'building' and not automatic"
+        )
+        number = await begin(database)
+        try:
+            yield number
+        finally:
+            await give_up(database, number)
 
 
 async def give_up(database: Database, number: int) -> None:
