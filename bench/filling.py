@@ -112,7 +112,8 @@ class National:
         """Let go of a generation, and empty the tables for the next."""
         await generations.give_up(self.database, number)
         await self.connection.execute(
-            "truncate session, session_cell, session_owner, tally, profile, pulse, erased, progress"
+            "truncate session, session_cell, search_text, session_owner, tally, profile, pulse, erased,"
+            " progress"
         )
 
     def stored(self) -> dict[str, int]:

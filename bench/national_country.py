@@ -327,16 +327,17 @@ async def fill(connection: Connection, country: Country, *, generation: int = 1)
     owners = [{"session_id": row["id"], "instance": row["instance"]} for row in country.sessions]
     await _copy(connection, "session_owner", owners)
     await connection.execute(_CELLS, generation)
+    await connection.execute("insert into search_text (text) select distinct search from session")
     await connection.execute("analyze")
 
 
 _CELLS = """
-    insert into session_cell (generation, instance, month, region, stream, theme, modality, status, sessions,
-        with_seats, minutes, planned, capacity, confirmed, offered, held, available, waitlisted)
-    select generation, instance, month, coalesce(region, ''), stream, coalesce(theme, ''), modality, status,
-        count(*), count(seats_updated_at), sum(minutes), sum(planned), sum(capacity), sum(confirmed),
+    insert into session_cell (generation, instance, month, region, stream, theme, modality, language, status,
+        sessions, with_seats, minutes, planned, capacity, confirmed, offered, held, available, waitlisted)
+    select generation, instance, month, coalesce(region, ''), stream, coalesce(theme, ''), modality, language,
+        status, count(*), count(seats_updated_at), sum(minutes), sum(planned), sum(capacity), sum(confirmed),
         sum(offered), sum(held), sum(available), sum(waitlisted)
-    from session where generation = $1 group by 1, 2, 3, 4, 5, 6, 7, 8
+    from session where generation = $1 group by 1, 2, 3, 4, 5, 6, 7, 8, 9
     """
 
 

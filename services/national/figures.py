@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.national.demand import Counts
 from services.national.filters import NO_REGION, Filters
 from services.national.freshness import Heard, Hearing
-from services.national.models import NationalSession, SessionCell
+from services.national.models import ENDED, NationalSession, SearchText, SessionCell
 from services.national.periods import Period, month_after
 from services.national.searching import folded
 
 S = NationalSession.__table__  # type: ignore[attr-defined]  # SQLModel gives each table model one
 C = SessionCell.__table__  # type: ignore[attr-defined]
+T = SearchText.__table__  # type: ignore[attr-defined]
 _ANY_CLOCK = timedelta(hours=15)
 """No clock of the earth lies further from UTC."""
 
@@ -120,8 +121,10 @@ def _when(period: Period, now: datetime) -> list[Any]:
 
 def _named(words: str) -> Any:
     """Every word stands in the title, the place or the town; accents and capitals don't matter."""
-    found = [S.c.search.contains(word, autoescape=True) for word in folded(words).split()]
-    return sa.and_(sa.true(), *found)
+    found = [T.c.text.contains(word, autoescape=True) for word in folded(words).split()]
+    texts = sa.select(T.c.text).where(sa.true(), *found).scalar_subquery()
+    # As an array: many sessions share a text, and the planner can't know how few texts hold a word.
+    return S.c.search == sa.func.any(sa.func.array(texts))
 
 
 async def figures(session: AsyncSession, filters: Filters, period: Period, now: datetime) -> Figures:
@@ -158,7 +161,7 @@ def _sources(
     """Where the figures lie, with what a session or a cell must be. `begun`: the newest month that has
     begun anywhere on earth, so that all of a later one is to come.
     """
-    if filters.language or filters.place:
+    if filters.place:
         return [(S, conditions(filters, period, now, region=False))]
     if not period.to_come:
         return [(C, _cells(filters, C.c.month.between(period.first, period.last)))]
@@ -202,7 +205,7 @@ async def _grouped(
 def _cells(filters: Filters, months: Any) -> list[Any]:
     """`conditions`, of the cells, for whole months and any region."""
     found: list[Any] = [sa.text(f"session_cell.generation = {SERVING}"), months]
-    found += [C.c[name] == value for name in _TOLD_APART if (value := getattr(filters, name))]
+    found += [C.c[name] == value for name in (*_TOLD_APART, "language") if (value := getattr(filters, name))]
     return found
 
 
@@ -214,9 +217,10 @@ def _region(source: sa.Table, filters: Filters) -> Any | None:
 
 
 _TOLD_APART = ("stream", "theme", "modality", "instance")
+"""What sessions, their cells and the tallies know alike."""
 _SUMMED = ("capacity", "confirmed", "offered", "available", "waitlisted")
 
-STATES: Sequence[str] = ("attended", "absent", "excused", "cancelled", "expired", "declined")
+STATES: Sequence[str] = ENDED
 """How a participation can end, in the order in which they are shown."""
 
 
@@ -231,7 +235,7 @@ async def outcomes(session: AsyncSession, filters: Filters, first: date, last: d
     if filters.region:
         clauses.append("region is null" if filters.region == NO_REGION else "region = :region")
         wanted["region"] = filters.region  # type: ignore[assignment]
-    sums = ", ".join(f"sum((registrations->>'{state}')::int) as {state}" for state in STATES)
+    sums = ", ".join(f"sum(of_{state}) as {state}" for state in STATES)
     statement = sa.text(
         f"select month, {sums}, sum(walk_ins) as walk_ins, max(as_of) as as_of from tally"  # noqa: S608
         f" where generation = {SERVING} and {' and '.join(clauses)} group by month order by month"

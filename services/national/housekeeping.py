@@ -13,7 +13,7 @@ from services.national.generations import NotCaughtUp
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS, _TIDY_SECONDS = 5.0, 60.0
+_LOOK_SECONDS, _TIDY_SECONDS, _TEXTS_SECONDS = 5.0, 60.0, 3600.0
 # One comes every 30 seconds, and only the newest says anything; of everything else nothing is given up,
 # because the last to come need not be the newest.
 _OLD_HEARTBEATS = sa.text(
@@ -21,6 +21,11 @@ _OLD_HEARTBEATS = sa.text(
     "   where topic like '%.heartbeat' group by topic, reason) as kept"
     " where old.topic = kept.topic and old.reason = kept.reason and old.id < kept.newest"
     " and old.received_at < clock.decision_time() - interval '1 hour'"
+)
+# The lock waits for batches that found a text there and have yet to commit the session that has it.
+_LOCK_TEXTS = sa.text("lock table search_text in share row exclusive mode")
+_UNUSED_TEXTS = sa.text(
+    "delete from search_text where not exists (select from session where session.search = search_text.text)"
 )
 
 
@@ -49,6 +54,12 @@ class Housekeeping:
                 await session.execute(_OLD_HEARTBEATS)
             await pause(stop, _TIDY_SECONDS)
 
+    async def texts(self, stop: asyncio.Event) -> None:
+        """Every hour until `stop`: forget the words that no session has any more."""
+        while not stop.is_set():
+            await forget_unused_texts(self._database)
+            await pause(stop, _TEXTS_SECONDS)
+
     async def switch_automatic(self) -> None:
         async with self._database.reading() as session:
             found = await session.execute(
@@ -62,3 +73,9 @@ class Housekeeping:
         except NotCaughtUp:
             return
         log.info("generation %d serves after an absence", number)
+
+
+async def forget_unused_texts(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(_LOCK_TEXTS)
+        await session.execute(_UNUSED_TEXTS)

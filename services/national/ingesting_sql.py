@@ -75,11 +75,24 @@ select id, $2::text from unnest($1::uuid[]) as id order by id on conflict do not
 """
 OWNERS = "select session_id, instance from session_owner where session_id = any($1::uuid[])"
 
+# What is known of those who come, one by one: `offset 0` keeps the planner from making a join of it. A plan
+# made while a table is small would read a whole generation for each batch, for as long as the plan lives.
+_KNOWN_SESSION = """
+    cross join lateral (
+        select session.*, session.ctid from session where generation = $1 and id = come.id offset 0
+    ) as kept"""
+_KNOWN_CELL = """
+    cross join lateral (
+        select {table}.*, {table}.ctid from {table}
+        where generation = $1 and instance = $2 and key = come.key offset 0
+    ) as kept"""
+
 # What the cells are made of: a session as one side of a change.
 _SIDE = _listed(
     (
         "kept.id", "kept.title is not null as told", "kept.seats_updated_at is not null as seated",
-        "kept.month", "kept.region", "kept.stream", "kept.theme", "kept.modality", "kept.status",
+        "kept.month", "kept.region", "kept.stream", "kept.theme", "kept.modality", "kept.language",
+        "kept.status",
         *(f"kept.{name}" for name in _SUMS[2:]),
     )
 )  # fmt: skip
@@ -91,16 +104,16 @@ sides as materialized (
     select 1 as n, changed.* from changed
     union all select -1, known.* from known where (id in (select id from changed)) is true
 ), moved as materialized (
-    select month, coalesce(region, '') as region, stream, coalesce(theme, '') as theme, modality, status,
-        sum(n) as sessions, coalesce(sum(n) filter (where seated), 0) as with_seats,
+    select month, coalesce(region, '') as region, stream, coalesce(theme, '') as theme, modality, language,
+        status, sum(n) as sessions, coalesce(sum(n) filter (where seated), 0) as with_seats,
         {_listed(_SUMS[2:], "sum(n * {0}::bigint) as {0}")}
-    from sides where told group by 1, 2, 3, 4, 5, 6
+    from sides where told group by 1, 2, 3, 4, 5, 6, 7
 ), cells as (
     insert into session_cell as cell
-        (generation, instance, month, region, stream, theme, modality, status, {_listed(_SUMS)})
-    select $1::int, $2::text, month, region, stream, theme, modality, status, {_listed(_SUMS)}
+        (generation, instance, month, region, stream, theme, modality, language, status, {_listed(_SUMS)})
+    select $1::int, $2::text, month, region, stream, theme, modality, language, status, {_listed(_SUMS)}
     from moved where {" or ".join(f"{name} <> 0" for name in _SUMS)}
-    on conflict (generation, instance, month, region, stream, theme, modality, status)
+    on conflict (generation, instance, month, region, stream, theme, modality, language, status)
         do update set {_listed(_SUMS, "{0} = cell.{0} + excluded.{0}")}
 )
 select coalesce(sum(n) filter (where told), 0)::bigint as sessions,
@@ -117,7 +130,7 @@ not exists (
 SESSIONS = f"""
 with come as materialized ({_come(f"id uuid, {FACTS}")}
 ), known as materialized (
-    select {_SIDE} from come join session as kept on kept.generation = $1 and kept.id = come.id
+    select {_SIDE} from come {_KNOWN_SESSION}
 ), changed as (
     insert into session as kept (generation, id, instance, {_listed(_FACT_NAMES)}, {_listed(_SEAT_NAMES)})
     select $1::int, id, $2::text, {_listed(_FACT_NAMES)}, {_listed(_SEATS_GONE)} from come
@@ -125,12 +138,14 @@ with come as materialized ({_come(f"id uuid, {FACTS}")}
     on conflict (generation, id) do update set {_listed(_FACT_NAMES, "{0} = excluded.{0}")}
         where (excluded.epoch, excluded.version) > (kept.epoch, kept.version)
     returning {_SIDE}
+), texts as (
+    insert into search_text (text) select distinct search from come order by search on conflict do nothing
 ), {_CELLS}
 """  # noqa: S608
 SEATS_OF_SESSIONS = f"""
 with come as materialized ({_come(f"id uuid, {SEATS}")}
 ), known as materialized (
-    select {_SIDE} from come join session as kept on kept.generation = $1 and kept.id = come.id
+    select {_SIDE} from come {_KNOWN_SESSION}
 ), changed as (
     insert into session as kept (generation, id, instance, {_listed(_SEAT_NAMES)}, {_listed(_FACT_NAMES)})
     select $1::int, id, $2::text, {_listed(_SEAT_NAMES)}, {_listed(_FACTS_GONE)} from come
@@ -147,8 +162,7 @@ def _counts(typed: str, table: str) -> str:
     return f"""
 with come as materialized ({_come(typed)}
 ), known as materialized (
-    select key from come join {table} as kept using (key)
-    where kept.generation = $1 and kept.instance = $2
+    select kept.key from come {_KNOWN_CELL.format(table=table)}
 ), changed as (
     insert into {table} as kept (generation, instance, {_listed(names)})
     select $1::int, $2::text, {_listed(names)} from come
@@ -190,11 +204,14 @@ with come as materialized (
     select key::uuid as id, epoch, version
     from json_to_recordset($3::json) as come (key text, epoch int, version bigint)
 ), known as materialized (
-    select {_SIDE} from come join session as kept on kept.generation = $1 and kept.id = come.id
+    select {_SIDE} from come {_KNOWN_SESSION}
     where kept.instance = $2 and (come.epoch, come.version) >= ({prefix}epoch, {prefix}version)
+), spots as materialized (
+    select spot from known cross join lateral (
+        select ctid as spot from session where generation = $1 and id = known.id offset 0
+    ) as kept
 ), changed as (
-    update session as kept set {cleared} from known
-    where kept.generation = $1 and kept.id = known.id
+    update session as kept set {cleared} from spots where kept.ctid = spot
     returning {_SIDE}
 ), {_CELLS}
 """  # noqa: S608
@@ -210,14 +227,16 @@ _COUNTS_GONE = """
 with come as materialized (
     select * from json_to_recordset($3::json) as come (key text, epoch int, version bigint)
 ), gone as (
-    delete from {table} as kept using come where kept.generation = $1 and kept.instance = $2
-        and kept.key = come.key and (come.epoch, come.version) >= (kept.epoch, kept.version)
-    returning kept.key
+    delete from {table} as gone using (
+        select kept.ctid as spot from come {known}
+        where (come.epoch, come.version) >= (kept.epoch, kept.version)
+    ) as old where gone.ctid = spot
+    returning gone.key
 )
 select 0::bigint as sessions, 0::bigint as seats, -count(*)::bigint as tallies from gone
 """
-TALLIES_GONE = _COUNTS_GONE.format(table="tally")
-PROFILES_GONE = _COUNTS_GONE.format(table="profile")
+TALLIES_GONE = _COUNTS_GONE.format(table="tally", known=_KNOWN_CELL.format(table="tally"))
+PROFILES_GONE = _COUNTS_GONE.format(table="profile", known=_KNOWN_CELL.format(table="profile"))
 
 # What every batch ends with. $3: when the newest of what was believed was said; null if nothing was.
 PULSE = """

@@ -45,6 +45,7 @@ def create(service: Service) -> FastAPI:
             "replay": Replay(service.database).run,
             "generations": housekeeping.generations,
             "tidy": housekeeping.tidy,
+            "texts": housekeeping.texts,
             "snapshots": Keeper(service.database).run,
         },
         health=health,

@@ -230,6 +230,7 @@ class NationalSession(Model, table=True):
     __table_args__ = (
         sa.Index("ix_session_generation_starts_at_utc", "generation", "starts_at_utc"),
         sa.Index("ix_session_generation_instance_month", "generation", "instance", "month"),
+        sa.Index("ix_session_search", "search", "generation"),
         # Of the indicators: places that held a session, and how early what was called off was.
         sa.Index(
             "ix_session_held",
@@ -250,6 +251,17 @@ class NationalSession(Model, table=True):
     )
 
 
+class SearchText(Model, table=True):
+    """Each `search` that some session has, once: words are looked for here, not in every session.
+
+    One that no session has any more stays until housekeeping comes.
+    """
+
+    __tablename__ = "search_text"
+
+    text: str = Field(primary_key=True)
+
+
 class SessionCell(Model, table=True):
     """The sessions of one cell counted, and their seats summed: kept with every change of `session`.
 
@@ -266,6 +278,7 @@ class SessionCell(Model, table=True):
     stream: str = Field(primary_key=True)
     theme: str = Field(primary_key=True)
     modality: str = Field(primary_key=True)
+    language: str = Field(primary_key=True)
     status: str = Field(primary_key=True)
     sessions: int = Field(default=0, sa_type=sa.BigInteger)
     with_seats: int = Field(default=0, sa_type=sa.BigInteger)
@@ -313,6 +326,10 @@ class Progress(Model, table=True):
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
 
+ENDED = ("attended", "absent", "excused", "cancelled", "expired", "declined")
+"""How a participation can end."""
+
+
 class Tally(Model, table=True):
     """One cell of an instance's exact operational counts; the newest replaces what was said before."""
 
@@ -341,7 +358,20 @@ class Tally(Model, table=True):
     minutes_from_opening: list[int] = Field(sa_type=JSONB)
     as_of: datetime = _instant()
 
-    __table_args__ = (sa.Index("ix_tally_generation_month", "generation", "month"),)
+    # What the first page sums of all months stands in the index: the rows themselves are ten times as long.
+    __table_args__ = (
+        sa.Index(
+            "ix_tally_outcomes",
+            "generation",
+            "month",
+            "stream",
+            "theme",
+            "modality",
+            "region",
+            "instance",
+            postgresql_include=[*(f"of_{state}" for state in ENDED), "walk_ins", "as_of"],
+        ),
+    )
 
 
 TALLY_STATES = (

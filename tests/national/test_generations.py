@@ -76,11 +76,11 @@ async def _cells_counted(nation: Nation) -> list[object]:
         """
         select to_jsonb(cell) as row from (
             select instance, month, coalesce(region, '') as region, stream, coalesce(theme, '') as theme,
-                modality, status, count(*) as sessions, count(seats_updated_at) as with_seats,
+                modality, language, status, count(*) as sessions, count(seats_updated_at) as with_seats,
                 sum(minutes) as minutes, sum(planned) as planned, sum(capacity) as capacity,
                 sum(confirmed) as confirmed, sum(offered) as offered, sum(held) as held,
                 sum(available) as available, sum(waitlisted) as waitlisted
-            from session where generation = 1 and title is not null group by 1, 2, 3, 4, 5, 6, 7
+            from session where generation = 1 and title is not null group by 1, 2, 3, 4, 5, 6, 7, 8
         ) as cell order by 1
         """
     )

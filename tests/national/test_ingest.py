@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from services.national import registry
+from services.national.housekeeping import forget_unused_texts
 from tests.national.conftest import US, Nation
 from tests.national.speaking import NOON, Speaker, new_ids
 
@@ -25,6 +26,31 @@ async def test_a_session_and_its_seats_make_one_row_whichever_comes_first(
     cell = await nation.one("select * from session_cell")
     assert (cell.sessions, cell.with_seats, cell.planned, cell.confirmed, cell.available) == (2, 2, 24, 6, 18)
     assert (cell.region, cell.theme, cell.minutes) == ("05", "fausses_nouvelles", 240)
+
+
+async def test_languages_are_counted_apart(nation: Nation, estrie: Speaker) -> None:
+    one, two = new_ids(2)
+    await nation.hear(estrie.session(one), estrie.session(two, language="en"))
+    cells = await nation.rows("select language, sessions from session_cell order by 1")
+    assert [tuple(cell) for cell in cells] == [("en", 1), ("fr", 1)]
+    await nation.hear(estrie.session(two, language="fr", version=2))
+    cells = await nation.rows("select language, sessions from session_cell where sessions <> 0")
+    assert [tuple(cell) for cell in cells] == [("fr", 2)]
+
+
+async def test_words_are_kept_once_and_forgotten_with_the_last_session(
+    nation: Nation, estrie: Speaker
+) -> None:
+    one, two = new_ids(2)
+    await nation.hear(estrie.session(one), estrie.session(two))
+    (row,) = await nation.rows("select text from search_text")
+    assert "eva senecal" in row.text
+    await nation.hear(estrie.session(one, gone=True, version=2))
+    await forget_unused_texts(nation.database)
+    assert len(await nation.rows("select text from search_text")) == 1
+    await nation.hear(estrie.session(two, gone=True, version=2))
+    await forget_unused_texts(nation.database)
+    assert await nation.rows("select text from search_text") == []
 
 
 async def test_seats_alone_are_in_no_cell(nation: Nation, estrie: Speaker) -> None:

@@ -140,13 +140,13 @@ class Country:
     async def recount(self) -> None:
         await self.run("delete from session_cell")
         await self.run(
-            "insert into session_cell (generation, instance, month, region, stream, theme, modality, status,"
-            " sessions, with_seats, minutes, planned, capacity, confirmed, offered, held, available,"
-            " waitlisted) select generation, instance, month, coalesce(region, ''), stream,"
-            " coalesce(theme, ''), modality, status, count(*), count(seats_updated_at), sum(minutes),"
-            " sum(planned), sum(capacity),"
+            "insert into session_cell (generation, instance, month, region, stream, theme, modality,"
+            " language, status, sessions, with_seats, minutes, planned, capacity, confirmed, offered, held,"
+            " available, waitlisted) select generation, instance, month, coalesce(region, ''), stream,"
+            " coalesce(theme, ''), modality, language, status, count(*), count(seats_updated_at),"
+            " sum(minutes), sum(planned), sum(capacity),"
             " sum(confirmed), sum(offered), sum(held), sum(available), sum(waitlisted)"
-            " from session where title is not null group by 1, 2, 3, 4, 5, 6, 7, 8"
+            " from session where title is not null group by 1, 2, 3, 4, 5, 6, 7, 8, 9"
         )
 
     async def run(self, statement: str, **values: Any) -> None:

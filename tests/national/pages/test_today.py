@@ -62,11 +62,13 @@ async def test_a_period_counts_its_own_months_from_the_cells(land: Land) -> None
 
 
 async def test_sessions_and_cells_count_the_same(land: Land) -> None:
-    """A language isn't in the cells; asking for all of them by name must change nothing."""
-    await land.run("update session set language = 'fr'")
-    by_cells = await land.page("/national", period="year")
-    by_sessions = await land.page("/national", period="year", language="fr")
-    assert by_cells.figures == by_sessions.figures
+    """A place isn't in the cells; asking for one where all sessions are must change nothing."""
+    await land.run("insert into search_text (text) values ('partout')")
+    await land.run("update session set search = 'partout'")
+    for language in ("", "en"):
+        by_cells = await land.page("/national", period="year", language=language)
+        by_sessions = await land.page("/national", period="year", language=language, place="partout")
+        assert by_cells.figures == by_sessions.figures
 
 
 async def test_a_region_that_is_down_is_hatched_and_never_zero(land: Land) -> None:
