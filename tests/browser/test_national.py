@@ -106,6 +106,8 @@ async def test_every_page(view: View, visit: Any, width: int, dark: bool, langua
     for path in (*PAGES, session):
         await visitor.goto(str(path))
         await visitor.check_page()
+        if path == "/national/calendrier":
+            await visitor.screenshot("calendrier-du-pays")
     await visitor.goto("/national")
     # With its tables open too.
     await visitor.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
