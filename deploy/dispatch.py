@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.web.app import overall_health, overall_metrics, streams_document
+from libs.web.app import overall_health, overall_metrics, schema_document, streams_document
 from libs.web.incoming import Incoming
 from libs.web.security import SecurityHeaders
 
@@ -39,6 +39,7 @@ PLACES = {
     "/health": OPERATIONS,
     "/metrics": OPERATIONS,
     "/asyncapi.json": OPERATIONS,
+    "/schemas": OPERATIONS,
     "/health/events": "events",
 }
 """The longest match by whole segments wins; everything else is the calendar's."""
@@ -77,16 +78,20 @@ def _together(services: Mapping[str, FastAPI], *, https: bool) -> ASGIApp:
 
 
 def operations(health: Answering, metrics: Answering, *, https: bool) -> ASGIApp:
-    """What concerns all services at once: `/health`, `/metrics` and `/asyncapi.json`."""
+    """What concerns all services at once: `/health`, `/metrics`, `/asyncapi.json` and `/schemas/…`."""
 
     async def streams(_request: Request) -> Response:
         return streams_document()
+
+    async def schema(request: Request) -> Response:
+        return schema_document(request.path_params["stream"])
 
     app = Starlette(
         routes=[
             Route("/health", health),
             Route("/metrics", metrics),
             Route("/asyncapi.json", streams),
+            Route("/schemas/{stream}.json", schema),
         ]
     )
     security = SecurityHeaders(https=https)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from libs.database import Database
-from libs.messaging import asyncapi
+from libs.messaging import asyncapi, schemas
 from libs.messaging.bridge import Bridge
 from libs.messaging.bus import Bus
 from libs.settings import Settings
@@ -155,7 +155,8 @@ Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
 def _operations(name: str) -> APIRouter:
     """What operators ask: `/health/{name}`, `/health` (all services of this process), `/metrics`.
 
-    `/asyncapi.json` says what streams there are, the same in every service.
+    `/asyncapi.json` says what streams there are, `/schemas/{stream}.json` what their messages hold, the
+    same in every service.
     """
     router = APIRouter(include_in_schema=False)
 
@@ -176,12 +177,24 @@ def _operations(name: str) -> APIRouter:
     async def streams() -> Response:
         return streams_document()
 
+    @router.get("/schemas/{stream}.json")
+    async def schema(stream: str) -> Response:
+        return schema_document(stream)
+
     return router
 
 
 def streams_document() -> Response:
     """`/asyncapi.json`."""
     return Response(asyncapi.as_bytes(), media_type="application/json")
+
+
+def schema_document(stream: str) -> Response:
+    """`/schemas/{stream}.json`: the address that a message gives of its schema (`ce_dataschema`)."""
+    found = schemas.published().get(stream)
+    if found is None:
+        return JSONResponse({"title": "No such stream", "status": 404}, 404, media_type=problems.MEDIA_TYPE)
+    return JSONResponse(found, media_type="application/schema+json")
 
 
 async def overall_health(apps: Sequence[FastAPI]) -> Response:

@@ -36,6 +36,7 @@ from deploy.dispatch import service_at
         ("/health/registrations", "registrations"),
         ("/metrics", "operations"),
         ("/asyncapi.json", "operations"),
+        ("/schemas/seats.json", "operations"),
         ("//guichet", "events"),
         ("", "events"),
     ],

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
 from libs.database import Database
-from libs.messaging import asyncapi
+from libs.messaging import asyncapi, schemas
 from libs.web.app import Reading, Transaction, overall_health, overall_metrics
 from libs.web.assets import static_url
 from tests.libs.web.conftest import AppFactory, client_of, cookie_names
@@ -160,6 +160,16 @@ async def test_every_service_says_what_streams_there_are(make_app: AppFactory) -
         answer = await client.get("/asyncapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == asyncapi.published()
+
+
+async def test_a_message_s_schema_is_where_the_message_says(make_app: AppFactory) -> None:
+    async with client_of(make_app()) as client:
+        for stream, schema in schemas.published().items():
+            answer = await client.get(f"/schemas/{stream}.json")
+            assert answer.headers["content-type"] == "application/schema+json"
+            assert answer.json() == schema
+            assert schema["$id"] == f"/schemas/{stream}.json"
+        assert (await client.get("/schemas/unknown.json")).status_code == 404
 
 
 async def test_the_language_switch_is_remembered(make_app: AppFactory) -> None:
