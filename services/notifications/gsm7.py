@@ -1,4 +1,4 @@
-"""Text messages in the telephone's own alphabet: what a text becomes in it, and how many segments that fills."""
+"""Text messages in the telephone's own alphabet: what a text becomes in it, how many segments it fills."""
 
 import unicodedata
 from typing import Final

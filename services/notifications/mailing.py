@@ -10,7 +10,7 @@ ROUTES = ("email", "sms", "mobile", "phone", "postal")
 """The order in which a person's own ways of being reached are used."""
 BY_MACHINE = ("email", "sms")
 BY_HAND = ("mobile", "phone", "postal")
-"""What somebody of the team does. A mobile is called where there is no SMS gateway, or it didn't get through."""
+"""What somebody of the team does: a mobile is called where no gateway gets a text message through to it."""
 
 QUIET = timedelta(seconds=60)
 """A change waits until nobody has changed the session again for this long …"""

@@ -41,7 +41,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`fate` is None while the message is still on its way. `code` is the gateway's, empty if it gave none."""
+    """`fate` is None while the message is still on its way; `code` is the gateway's, or empty."""
 
     id: UUID
     fate: Fate | None

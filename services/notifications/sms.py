@@ -121,9 +121,7 @@ def receipt_address(callback: str, id_: UUID) -> str:
     return f"{callback}?{urlencode({'id': str(id_)})}"
 
 
-def _to_generic(
-    client: httpx.AsyncClient, gateway: Gateway, text: str, to: str, id_: UUID
-) -> httpx.Request:
+def _to_generic(client: httpx.AsyncClient, gateway: Gateway, text: str, to: str, id_: UUID) -> httpx.Request:
     headers = {"Authorization": f"Bearer {gateway.token}", "Idempotency-Key": str(id_)}
     return client.build_request(
         "POST", gateway.url, json={"to": to, "text": text, "id": str(id_)}, headers=headers
