@@ -1,5 +1,6 @@
 """Text messages in the telephone's own alphabet: what a text becomes in it, how many segments it fills."""
 
+import re
 import unicodedata
 from typing import Final
 
@@ -22,6 +23,8 @@ _TYPOGRAPHY = str.maketrans(
     }
 )  # fmt: skip
 
+_INSIDE_QUOTES = re.compile(r"(?<=«)\s+|\s+(?=»)")
+
 
 def spelled(text: str) -> str:
     """`text` with those characters alone that every telephone takes as GSM-7, on one line.
@@ -30,7 +33,7 @@ def spelled(text: str) -> str:
     with 67 characters to a segment instead of 153. Typographic signs become plain ones, letters lose the
     accent that the alphabet doesn't have; what has no likeness in it is left out.
     """
-    close = text.replace("«\u00a0", "«").replace("\u00a0»", "»").translate(_TYPOGRAPHY)
+    close = _INSIDE_QUOTES.sub("", text).translate(_TYPOGRAPHY)
     return " ".join("".join(_letter(character) for character in close).split())
 
 
