@@ -59,11 +59,11 @@ async def _arrived(tx: AsyncSession, delivery: Delivery) -> None:
     called_instead = "sms" in delivery.tried_routes and delivery.status in ("queued", "failed")
     if not under_way and not called_instead:
         return
+    now = await decision_time(tx)
     if called_instead:
         delivery.tried_routes = [route for route in delivery.tried_routes if route != "sms"]
         delivery.claim = delivery.claimed_until = None
-    delivery.route, delivery.status, delivery.last_error = "sms", "sent", None
-    delivery.sent_at = await decision_time(tx)
+    delivery.route, delivery.status, delivery.last_error, delivery.sent_at = "sms", "sent", None, now
 
 
 async def _did_not_arrive(tx: AsyncSession, settings: Settings, delivery: Delivery, receipt: Receipt) -> None:
@@ -78,8 +78,10 @@ async def _did_not_arrive(tx: AsyncSession, settings: Settings, delivery: Delive
     if is_no_mobile(receipt.code) and state.contact.mobile:
         await suppress(tx, settings, state.contact.mobile, error)
     now = await decision_time(tx)
+    useless = mailing.is_stale(cause, now) or mailing.is_over(cause, state.status)
+    useless = useless or await _is_old(tx, delivery)
     delivery.sent_at = delivery.claim = delivery.claimed_until = None
-    if mailing.is_stale(cause, now) or mailing.is_over(cause, state.status) or await _is_old(tx, delivery):
+    if useless:
         delivery.status = "superseded"
         return
     after = outcomes.without("sms", tried=delivery.tried_routes, contact=state.contact)

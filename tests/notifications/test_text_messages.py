@@ -106,9 +106,7 @@ def test_a_long_title_makes_way_before_the_link_does(sender: Sender) -> None:
 
 @given(title=st.text(max_size=200), place=st.text(max_size=120))
 @example_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_a_session_is_called_the_message_stays_short(
-    sender: Sender, title: str, place: str
-) -> None:
+def test_whatever_a_session_is_called_the_message_stays_short(sender: Sender, title: str, place: str) -> None:
     session = session_facts(title=title, venue=VENUE.model_copy(update={"name": place}))
     text = text_message(facts_of(cause_of("offered", session=session)), sender=sender, now=NOW)
     assert gsm7.segments(text) <= 2
