@@ -1,4 +1,4 @@
-"""Text messages from the cause to the receipt: sent once, repeated under one id, and a call when they fail."""
+"""Text messages from the cause to the receipt: sent once, repeated under one id, a call when they fail."""
 
 import asyncio
 from collections.abc import AsyncIterator
