@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     national_bus_url: Annotated[str | None, _with_scheme("postgresql", "postgres", "kafka")] = None
     """The national instance's bus, with the credentials it gave; unset, this instance feeds its own view."""
     smtp_url: Annotated[str | None, _with_scheme("smtp", "smtps")] = None
+    sms_url: Annotated[str | None, _with_scheme("https", "http", "twilio")] = None
+    """The gateway that takes text messages (docs/sms.md); unset, somebody calls a mobile telephone."""
+    sms_token: SecretStr | None = None
+    """The secret shared with the gateway, when it doesn't stand in SMS_URL."""
     public_url: Annotated[str | None, _with_scheme("http", "https")] = None
     instance: Annotated[str, AfterValidator(_slug)] = "demo"
     instance_name: str = "Capitale-Nationale"
@@ -120,10 +124,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _secrets_are_long(self) -> Self:
-        for name in ("secret_key", "admin_token", "national_token"):
+        for name in ("secret_key", "admin_token", "national_token", "sms_token"):
             secret: SecretStr | None = getattr(self, name)
             if secret is not None and len(secret.get_secret_value()) < 16:
                 raise ValueError(f"{name.upper()} doit avoir au moins 16 caractères")
+        return self
+
+    @model_validator(mode="after")
+    def _text_messages_are_private(self) -> Self:
+        parts = urlsplit(self.sms_url or "")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise ValueError(
+                "SMS_URL doit commencer par https:// : un message porte le lien personnel de qui le reçoit"
+            )
         return self
 
     @model_validator(mode="after")

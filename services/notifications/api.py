@@ -13,13 +13,31 @@ from libs.web.auth import Staff
 from libs.web.problems import NotFound
 from services.notifications import queries
 from services.notifications.cursors import read_cursor, write_cursor
-from services.notifications.models import Delivery
+from services.notifications.models import Attempt, Delivery
 
 router = APIRouter(prefix="/api/notifications/v1", tags=["deliveries"])
 
 
+class AttemptView(BaseModel):
+    """One try to tell it. `result`: what came of it, `code` what a server said of that; no names in either.
+
+    `at` is the last of `times` tries in a row with the same result; `settled_at` when a receipt told it.
+    """
+
+    number: int
+    at: datetime
+    route: str
+    result: str
+    code: str | None
+    times: int
+    settled_at: datetime | None
+
+
 class DeliveryView(BaseModel):
-    """One notice. `cause` with `epoch` and `version` is what it tells; `last_error` a code without names."""
+    """One notice. `cause` with `epoch` and `version` is what it tells; `last_error` a code without names.
+
+    `told` is whether the person heard of it, as far as anybody knows; `tries` by which routes that was tried.
+    """
 
     id: UUID
     registration_id: UUID
@@ -40,6 +58,8 @@ class DeliveryView(BaseModel):
     last_error: str | None
     created_at: datetime
     sent_at: datetime | None
+    told: bool
+    tries: Sequence[AttemptView]
 
 
 class DeliveryList(BaseModel):
@@ -71,7 +91,8 @@ async def list_deliveries(
     shown = found[:limit]
     last = shown[-1] if len(found) > limit else None
     following = write_cursor(last.created_at, last.version, last.id) if last else None
-    return DeliveryList(items=[_view(item) for item in shown], next=following)
+    tries = await queries.attempts_of(reading, [item.id for item in shown])
+    return DeliveryList(items=[_view(item, tries[item.id]) for item in shown], next=following)
 
 
 @router.get("/deliveries/{id}")
@@ -80,8 +101,11 @@ async def show_delivery(reading: Reading, staff: Staff, id: UUID) -> DeliveryVie
     delivery = await reading.get(Delivery, id)
     if delivery is None:
         raise NotFound
-    return _view(delivery)
+    return _view(delivery, (await queries.attempts_of(reading, [id]))[id])
 
 
-def _view(delivery: Delivery) -> DeliveryView:
-    return DeliveryView.model_validate(delivery, from_attributes=True)
+def _view(delivery: Delivery, tries: Sequence[Attempt]) -> DeliveryView:
+    given = delivery.model_dump(exclude={"facts"})
+    given["told"] = delivery.status in ("sent", "done")
+    given["tries"] = [AttemptView.model_validate(item, from_attributes=True) for item in tries]
+    return DeliveryView.model_validate(given)

@@ -10,10 +10,14 @@ from sqlmodel import col
 
 from libs.clock import decision_time
 from libs.messaging.contracts import RegistrationState
+from libs.settings import Settings
 from libs.web.i18n import _
 from libs.web.problems import Conflict, NotFound
 from services.notifications import outcomes, records
+from services.notifications.mailing import BY_HAND
 from services.notifications.models import CallOutcome, Delivery, RegistrationCopy
+from services.notifications.same_person import is_of_the_same, is_open_call
+from services.notifications.suppressions import takes_text_messages
 
 CALL_LASTS = timedelta(minutes=20)
 """So long is a call somebody's own; then another desk may take it, should the first have been called away."""
@@ -41,27 +45,35 @@ class OutcomeInput:
 
 
 async def take_call(tx: AsyncSession, id_: UUID, initials: str) -> None:
-    """Mark the call as in the hands of `initials`, so that two desks don't call the same person."""
-    delivery = await _open_call(tx, id_)
+    """Put the call, and every other one to the same person, into the hands of `initials`.
+
+    So no two desks call the same person, about the same news or not.
+    """
+    delivery, others = await _calls_to_the_same(tx, id_)
+    _must_be_open(delivery)
     now = await decision_time(tx)
-    _must_not_be_taken(delivery, initials, now)
-    delivery.claim, delivery.claimed_until = initials, now + CALL_LASTS
+    for call in (delivery, *others):
+        _must_not_be_taken(call, initials, now)
+    for call in (delivery, *others):
+        call.claim, call.claimed_until = initials, now + CALL_LASTS
 
 
 async def put_back(tx: AsyncSession, id_: UUID) -> None:
-    """Nobody has the call in hand any more."""
-    delivery = await _open_call(tx, id_)
-    delivery.claim = delivery.claimed_until = None
+    """Nobody has the call in hand any more, nor what else there was to tell the same person."""
+    delivery, others = await _calls_to_the_same(tx, id_)
+    _must_be_open(delivery)
+    _let_go(delivery, *(call for call in others if call.claim == delivery.claim))
 
 
-async def record_outcome(tx: AsyncSession, id_: UUID, given: OutcomeInput) -> None:
+async def record_outcome(tx: AsyncSession, settings: Settings, id_: UUID, given: OutcomeInput) -> None:
     """Write down what came of a call or letter, and what follows: done, again later, or another route."""
-    delivery = await _locked(tx, id_)
+    delivery, others = await _calls_to_the_same(tx, id_)
     if delivery.calls >= given.number:
         return  # the form was sent twice
     _must_be_open(delivery)
     now = await decision_time(tx)
-    _must_not_be_taken(delivery, given.initials, now)
+    for call in (delivery, *others):
+        _must_not_be_taken(call, given.initials, now)
     tx.add(
         CallOutcome(
             delivery_id=id_,
@@ -75,6 +87,7 @@ async def record_outcome(tx: AsyncSession, id_: UUID, given: OutcomeInput) -> No
     )
     delivery.calls += 1
     await tx.flush()
+    await records.note(tx, id_, delivery.route, given.outcome)
     contact = (await _state(tx, delivery.registration_id)).contact
     after = outcomes.after(
         given.outcome,
@@ -82,8 +95,12 @@ async def record_outcome(tx: AsyncSession, id_: UUID, given: OutcomeInput) -> No
         tried=delivery.tried_routes,
         contact=contact,
         left=delivery.call_before - now,
+        sms=await takes_text_messages(tx, settings, contact),
     )
     await records.move(tx, id_, after, at=now, error=delivery.last_error)
+    if after.status != "done":
+        # Who wasn't reached can't be told the rest either; whoever is on the line hears all of it.
+        _let_go(*(call for call in others if call.claim == given.initials))
 
 
 def _must_not_be_taken(delivery: Delivery, initials: str, now: datetime) -> None:
@@ -92,24 +109,38 @@ def _must_not_be_taken(delivery: Delivery, initials: str, now: datetime) -> None
         raise CallTaken(_("Appel en cours par %(initials)s.", initials=delivery.claim))
 
 
-async def _open_call(tx: AsyncSession, id_: UUID) -> Delivery:
-    delivery = await _locked(tx, id_)
-    _must_be_open(delivery)
-    return delivery
-
-
 def _must_be_open(delivery: Delivery) -> None:
-    by_hand = delivery.status == "failed" or (delivery.status == "queued" and delivery.route != "email")
+    by_hand = delivery.status == "failed" or (delivery.status == "queued" and delivery.route in BY_HAND)
     if not by_hand:
         raise CallOver
 
 
-async def _locked(tx: AsyncSession, id_: UUID) -> Delivery:
-    query = sa.select(Delivery).where(col(Delivery.id) == id_).with_for_update()
-    delivery = (await tx.execute(query)).scalar_one_or_none()
+def _let_go(*calls: Delivery) -> None:
+    for call in calls:
+        call.claim = call.claimed_until = None
+
+
+async def _calls_to_the_same(tx: AsyncSession, id_: UUID) -> tuple[Delivery, list[Delivery]]:
+    """The delivery and every other open call to the same person, all locked; raises `NotFound`.
+
+    The same person is who has the same registration or answers one of the same telephone numbers: two who
+    share a telephone can't be called at a time either. All are locked in the order of their ids, so that of
+    two desks one waits for the other, and sees what it did.
+    """
+    query = (
+        sa.select(Delivery)
+        .join(RegistrationCopy, col(RegistrationCopy.id) == col(Delivery.registration_id), isouter=True)
+        .where(sa.or_(col(Delivery.id) == id_, sa.and_(is_open_call(), is_of_the_same(id_))))
+        .order_by(col(Delivery.id))
+        .with_for_update(of=Delivery)
+        # What a page has read before the lock may be old.
+        .execution_options(populate_existing=True)
+    )
+    found = list((await tx.scalars(query)).all())
+    delivery = next((call for call in found if call.id == id_), None)
     if delivery is None:
         raise NotFound
-    return delivery
+    return delivery, [call for call in found if call.id != id_]
 
 
 async def _state(tx: AsyncSession, registration_id: UUID) -> RegistrationState:

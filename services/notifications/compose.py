@@ -1,8 +1,13 @@
-"""From the facts of a notice to the e-mail that says it; pure, so it runs outside any transaction."""
+"""From the facts of a notice to the e-mail or text message that says it; pure, so it runs outside any
+transaction."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from textwrap import shorten
+from typing import Any
 
-from services.notifications import mime
+from services.notifications import gsm7, mime
 from services.notifications.itip import CalendarPart, calendar_part, method_of
 from services.notifications.sender import Sender
 from services.notifications.wording import Facts, say
@@ -26,6 +31,38 @@ def email(facts: Facts, *, recipient: str, message_id: str, sender: Sender, now:
         message_id=message_id,
         date=now,
     )
+
+
+MOST_SEGMENTS = 2
+_TITLE_LENGTHS = (60, 40, 25)
+
+
+def text_message(facts: Facts, *, sender: Sender, now: datetime) -> str:
+    """The text message: GSM-7, `MOST_SEGMENTS` at most; the place goes first, then the end of the title.
+
+    Only an instance with a very long name or PUBLIC_URL can need more: the link is never cut.
+    """
+    text = ""
+    for shorter in _shorter(facts):
+        text = gsm7.spelled(say(f"{facts.folder}/sms.txt", shorter, sender, now))
+        if gsm7.segments(text) <= MOST_SEGMENTS:
+            break
+    return text
+
+
+def _shorter(facts: Facts) -> Iterator[Facts]:
+    """The same facts with less and less to say of the session; its day and hour always stay."""
+    title = gsm7.spelled(facts.cause.session.title)
+    yield _with(facts, title=title)
+    yield _with(facts, title=title, venue=None)
+    for length in _TITLE_LENGTHS:
+        yield _with(facts, title=shorten(title, length, placeholder="...") or title[:length], venue=None)
+    yield _with(facts, title="", venue=None)
+
+
+def _with(facts: Facts, **changes: Any) -> Facts:
+    session = facts.cause.session.model_copy(update=changes)
+    return replace(facts, cause=facts.cause.model_copy(update={"session": session}))
 
 
 def _calendar(facts: Facts, sender: Sender, now: datetime) -> CalendarPart | None:

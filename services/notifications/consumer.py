@@ -18,7 +18,7 @@ from services.notifications import mailing
 from services.notifications.identity import delivery_id, message_id
 from services.notifications.mailing import BY_HAND, Key, Known, Notice
 from services.notifications.models import CallOutcome, Delivery, RegistrationCopy
-from services.notifications.suppressions import is_suppressed
+from services.notifications.suppressions import is_suppressed, takes_text_messages
 
 
 def registrations_handler(settings: Settings) -> Apply:
@@ -105,7 +105,8 @@ async def _route(session: AsyncSession, settings: Settings, current: Registratio
     """The person's own first route; an address that doesn't exist is used only if there is nothing else."""
     contact = current.contact
     gone = {"email"} if contact.email and await is_suppressed(session, settings, contact.email) else set()
-    route = mailing.next_route(contact, gone) or mailing.next_route(contact)
+    sms = await takes_text_messages(session, settings, contact)
+    route = mailing.next_route(contact, gone, sms=sms) or mailing.next_route(contact)
     assert route is not None
     return route
 

@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 from libs.database import Database, is_unavailable
 from libs.messaging.backoff import backoff_seconds, pause
 from libs.settings import Settings
-from services.notifications import compose, mailing, mime, records
+from services.notifications import mailing, records
+from services.notifications.carriers import Carrier
+from services.notifications.handing import NotNow, Refused
 from services.notifications.records import Again, Claimed, Refusal, Result, Sent, Superseded
 from services.notifications.retrying import gives_up_at, wait_after
 from services.notifications.sender import Sender
-from services.notifications.smtp import NotNow, Post, Refused
 from services.notifications.wording import Facts
 
 log = logging.getLogger(__name__)
@@ -26,17 +27,17 @@ LEASE = timedelta(seconds=15)
 
 
 class Deliveries:
-    """Sends what is due, oldest first, one notice per registration at a time.
+    """Sends what is due by one carrier, oldest first, one notice per registration at a time.
 
     A crash between handing over and recording repeats the message with the same Message-ID, UID and
-    SEQUENCE; nothing is recorded as sent before a server has taken it.
+    SEQUENCE, or the same id of a text message; nothing is recorded as sent before a server has taken it.
     """
 
-    def __init__(self, database: Database, settings: Settings, post: Post) -> None:
+    def __init__(self, database: Database, settings: Settings, carrier: Carrier) -> None:
         self._database = database
         self._settings = settings
         self._sender = Sender.of(settings)
-        self._post = post
+        self._carrier = carrier
         self._me = uuid4().hex
         self._under_way: set[UUID] = set()
         self._woken = asyncio.Event()
@@ -55,7 +56,7 @@ class Deliveries:
                     await self._rest()
                 renewing.cancel()
         finally:
-            await self._post.close()
+            await self._carrier.close()
 
     async def _dispatch(self, stop: asyncio.Event, group: asyncio.TaskGroup) -> None:
         group.create_task(stop.wait()).add_done_callback(lambda _stopped: self.wake())
@@ -87,7 +88,7 @@ class Deliveries:
         if free <= 0:
             return []
         async with self._database.transaction() as session:
-            return await records.claim(session, self._me, self._under_way, free, LEASE)
+            return await records.claim(session, self._carrier.route, self._me, self._under_way, free, LEASE)
 
     async def _renew_claims(self) -> None:
         """A slow server is no crash: what is under way stays claimed."""
@@ -115,30 +116,23 @@ class Deliveries:
         if mailing.is_stale(item.cause, item.now) or _nothing_new(facts):
             return Superseded()
         try:
-            recipient = mime.wire_address(item.state.contact.email or "")
-            message = compose.email(
-                facts,
-                recipient=recipient,
-                message_id=item.message_id,
-                sender=self._sender,
-                now=item.now,
-            )
-        except mime.BadAddress:
-            return Refusal("ADDRESS unreadable")
+            hand_over = self._carrier.compose(item, facts, self._sender)
+        except Refused as error:
+            return Refusal(str(error))
         except Exception as error:
             # One notice that can't be composed must not stop the others; somebody calls instead.
             log.error("a notice could not be composed: %s %s", item.cause.cause, type(error).__name__)
             return Refusal(f"COMPOSE {type(error).__name__}")
         try:
-            await self._post.send(message, sender=self._sender.mailbox, recipient=recipient)
+            return Sent(await hand_over())
         except Refused as error:
             return Refusal(str(error), no_such_address=error.no_such_address)
         except NotNow as error:
             if item.now >= gives_up_at(item.cause, item.created_at):
                 return Refusal(str(error))
             chance = random.random()  # noqa: S311  # spreads load, guards nothing
-            return Again(item.now + wait_after(item.attempts, chance), str(error))
-        return Sent()
+            wait = wait_after(item.attempts, chance, asked=error.after)
+            return Again(item.now + wait, str(error))
 
     async def _record(self, item: Claimed, result: Result) -> None:
         """Write the result down, however long the database is away: it can't be found out again."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from libs.web.i18n import LazyString, _
 from services.notifications.mailing import is_reminder
+from services.notifications.models import Attempt
 from services.notifications.outcomes import OUTCOMES as OUTCOME_EFFECTS
 
 _CAUSES: Mapping[str, LazyString] = {
@@ -24,6 +25,7 @@ _OTHER = _("Donner des nouvelles de l’inscription")
 
 ROUTES: Mapping[str, LazyString] = {
     "email": _("Courriel"),
+    "sms": _("SMS"),
     "mobile": _("Cellulaire"),
     "phone": _("Téléphone"),
     "postal": _("Lettre"),
@@ -48,6 +50,23 @@ OUTCOMES: Mapping[str, LazyString] = {
     "returned": _("La lettre est revenue"),
     "gave_up": _("Plusieurs essais sans succès"),
 }
+
+_BY_MACHINE: Mapping[str, LazyString] = {
+    "sent": _("Parti"),
+    "delivered": _("Bien arrivé"),
+    "undelivered": _("N’est pas arrivé"),
+    "refused": _("Refusé"),
+    "delayed": _("N’a pas pu partir"),
+}
+
+
+def result(attempt: Attempt) -> LazyString:
+    """What came of one try: « N’est pas arrivé (30003) », « J’ai laissé un message »."""
+    words = _BY_MACHINE.get(attempt.result)
+    if words is None:
+        return OUTCOMES[attempt.result]
+    return _("%(words)s (%(code)s)", words=words, code=attempt.code) if attempt.code else words
+
 
 _OUTCOME_HELP: Mapping[str, LazyString] = {
     "left_message": _("L’appel reviendra dans la liste dans 4 heures."),

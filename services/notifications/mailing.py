@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from libs.messaging.contracts import Cause, ContactDetails
 
-ROUTES = ("email", "mobile", "phone", "postal")
+ROUTES = ("email", "sms", "mobile", "phone", "postal")
 """The order in which a person's own ways of being reached are used."""
+BY_MACHINE = ("email", "sms")
 BY_HAND = ("mobile", "phone", "postal")
-"""What somebody of the team does: without an SMS gateway a mobile is called like any telephone."""
+"""What somebody of the team does: a mobile is called where no gateway gets a text message through to it."""
 
 QUIET = timedelta(seconds=60)
 """A change waits until nobody has changed the session again for this long …"""
@@ -86,9 +87,20 @@ def calls_for_notice(name: str) -> bool:
     return name in _TELLING or is_reminder(name)
 
 
-def next_route(contact: ContactDetails, gone: Collection[str] = ()) -> str | None:
-    """The person's first route that is not among `gone`."""
-    return next((route for route in ROUTES if route not in gone and getattr(contact, route)), None)
+def next_route(contact: ContactDetails, gone: Collection[str] = (), *, sms: bool = False) -> str | None:
+    """The first way of reaching this person that isn't `gone`; None if there is none left.
+
+    `sms`: whether there is a gateway that takes text messages for their mobile. Where a call showed that
+    the mobile isn't theirs, no text message goes there either.
+    """
+    ways = {
+        "email": contact.email,
+        "sms": contact.mobile if sms and "mobile" not in gone else None,
+        "mobile": contact.mobile,
+        "phone": contact.phone,
+        "postal": contact.postal,
+    }
+    return next((route for route in ROUTES if route not in gone and ways[route]), None)
 
 
 def plan(
@@ -150,12 +162,22 @@ def _overtakes(following: Known | Notice, item: Known | Notice) -> bool:
     """
     later, earlier = following.key[2], item.key[2]
     if item.by_hand:
-        return earlier != "transferred" or following.by_hand
+        return overtakes_a_call(earlier, following_by_hand=following.by_hand)
     if earlier == "session_changed":
         return later == "session_changed" or later in _ENDS
     if earlier == "offered":
         return later in {"confirmed", "offered"} or later in _ENDS
     return is_reminder(earlier) and (later == "session_changed" or is_reminder(later) or later in _ENDS)
+
+
+def overtakes_a_call(earlier: str, *, following_by_hand: bool) -> bool:
+    """Whether a newer notice makes a call about the cause `earlier` unnecessary."""
+    return earlier != "transferred" or following_by_hand
+
+
+def is_over(cause: Cause, status: str) -> bool:
+    """Whether a registration in `status` ended without a word: it went over into another, which tells."""
+    return status == "cancelled" and cause.cause not in _ENDS
 
 
 def _notice(cause: Cause, route: str, now: datetime) -> Notice:

@@ -11,11 +11,13 @@ from libs.messaging.topics import REGISTRATIONS
 from libs.settings import BadSettings
 from libs.web.app import Service, create_app
 from libs.web.parked import parked_router
-from services.notifications import api, mime, pages, queries
+from services.notifications import api, api_receipts, mime, pages, queries
+from services.notifications.carriers import ByMail, BySms
 from services.notifications.consumer import registrations_handler
 from services.notifications.deliveries import Deliveries
 from services.notifications.housekeeping import Housekeeping
 from services.notifications.sender import Sender
+from services.notifications.sms import BadGateway, Gateway, TextMessages
 from services.notifications.smtp import Post, Server
 
 PACKAGE = "services.notifications"
@@ -30,12 +32,25 @@ def create(service: Service) -> FastAPI:
     except mime.BadAddress:
         raise BadSettings("MAIL_FROM : donnez une adresse de courriel seule.") from None
     inbox = Inbox(service.database, {REGISTRATIONS: registrations_handler(service.settings)})
-    sending = Deliveries(service.database, service.settings, Post(Server.of(service.settings.smtp_url)))
-    housekeeping = Housekeeping(service.database)
+    try:
+        gateway = Gateway.of(service.settings)
+    except BadGateway as error:
+        raise BadSettings(f"SMS_URL : {error}.") from None
+    # Each way has its own places: a gateway that takes its time holds up no mail.
+    ways = {
+        "send": Deliveries(
+            service.database, service.settings, ByMail(Post(Server.of(service.settings.smtp_url)))
+        )
+    }
+    if gateway is not None:
+        texts = BySms(TextMessages(gateway))
+        ways["send_sms"] = Deliveries(service.database, service.settings, texts)
+    housekeeping = Housekeeping(service.database, has_sms=gateway is not None)
 
     async def handle(batch: Sequence[Received]) -> None:
         await inbox.handle(batch)
-        sending.wake()
+        for way in ways.values():
+            way.wake()
 
     async def consume(stop: asyncio.Event) -> None:
         await service.bus.consume(service.name, inbox.topics, handle, stop)
@@ -48,7 +63,11 @@ def create(service: Service) -> FastAPI:
     return create_app(
         service,
         package=PACKAGE,
-        routers=[api.router, parked_router(service.name, inbox), pages.router],
-        loops={"consume": consume, "send": sending.run, "tidy": housekeeping.run},
+        routers=[api.router, api_receipts.router, parked_router(service.name, inbox), pages.router],
+        loops={
+            "consume": consume,
+            **{name: way.run for name, way in ways.items()},
+            "tidy": housekeeping.run,
+        },
         health=health,
     )

@@ -12,7 +12,8 @@ from sqlmodel import Field, SQLModel
 from libs.clock import utc_now
 from libs.database import service_metadata
 from libs.messaging.tables import messaging_tables
-from services.notifications.mailing import ROUTES
+from services.notifications.attempts import RESULTS
+from services.notifications.mailing import BY_HAND, BY_MACHINE, ROUTES
 from services.notifications.outcomes import OUTCOMES
 
 metadata = service_metadata()
@@ -26,13 +27,16 @@ class Model(SQLModel, registry=registry(metadata=metadata)):
     """The registry of this service's tables; no other service sees it."""
 
 
+def _listed(values: tuple[str, ...]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
 def _instant(**options: Any) -> Any:
     return Field(sa_type=sa.DateTime(timezone=True), **options)
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} in ({listed})", name=column)
+    return sa.CheckConstraint(f"{column} in ({_listed(values)})", name=column)
 
 
 class RegistrationCopy(Model, table=True):
@@ -54,7 +58,7 @@ class Delivery(Model, table=True):
 
     `facts` is the `Cause`; it is null once the person is erased, and the rest stays, so that a late
     copy of the cause sends nothing. `due_at` is when it may leave at the earliest, `next_attempt_at`
-    when it is tried next. `attempts` counts tries by e-mail, `calls` recorded outcomes by hand.
+    when it is tried next. `attempts` counts tries by machine, `calls` recorded outcomes by hand.
     `claim` with `claimed_until` is a sender's lease, or the initials of who has the call in hand.
     """
 
@@ -99,9 +103,14 @@ class Delivery(Model, table=True):
         sa.Index(
             "ix_delivery_to_send",
             "next_attempt_at",
-            postgresql_where=sa.text("status = 'queued' and route = 'email'"),
+            postgresql_where=sa.text(f"status = 'queued' and route in ({_listed(BY_MACHINE)})"),
         ),
-        sa.Index("ix_delivery_calls", "call_before", "id", postgresql_where=sa.text("route <> 'email'")),
+        sa.Index(
+            "ix_delivery_calls",
+            "call_before",
+            "id",
+            postgresql_where=sa.text(f"route in ({_listed(BY_HAND)})"),
+        ),
         sa.Index("ix_delivery_uid", "uid"),
         sa.Index("ix_delivery_failed", "id", postgresql_where=sa.text("status = 'failed'")),
     )
@@ -127,8 +136,41 @@ class CallOutcome(Model, table=True):
     )
 
 
+class Attempt(Model, table=True):
+    """One try to tell one notice, by machine or by hand: what « who could not be reached » is answered from.
+
+    `number` counts from 1 for each delivery, over all its routes. `result` is one of `attempts.RESULTS`,
+    `code` what a server said of it, such as `RCPT 550 5.1.1` or `30003`, never its words. Nobody's name or
+    number stands here, so the rows outlive the person's erasure.
+    """
+
+    __tablename__ = "attempt"
+
+    delivery_id: UUID = Field(primary_key=True, foreign_key="delivery.id", ondelete="CASCADE")
+    number: int = Field(primary_key=True)
+    at: datetime = _instant()
+    """When it was tried; the last time, if the same came of it `times` times in a row."""
+    route: str
+    result: str
+    code: str | None = None
+    times: int = 1
+    reference: str | None = None
+    """The SMS gateway's own name for the message."""
+    settled_at: datetime | None = _instant(default=None)
+    """When a receipt told what became of it."""
+
+    __table_args__ = (
+        _one_of("route", ROUTES),
+        _one_of("result", RESULTS),
+        sa.CheckConstraint("number > 0 and times > 0", name="number"),
+    )
+
+
 class Suppression(Model, table=True):
-    """An address that its server says doesn't exist; a keyed hash, so that the list names nobody."""
+    """An address that its server says doesn't exist, or a number that takes no text messages.
+
+    A keyed hash of it, so that the list names nobody.
+    """
 
     __tablename__ = "suppression"
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from libs.messaging.contracts import ContactDetails
-from services.notifications.mailing import next_route
+from services.notifications.mailing import ROUTES, next_route
 
 Effect = Literal["done", "again", "other_route"]
 
@@ -21,7 +21,7 @@ class Outcome:
 
 
 _BY_PHONE = ("mobile", "phone")
-_ANY = ("email", "mobile", "phone", "postal")
+_ANY = ROUTES
 
 OUTCOMES: Mapping[str, Outcome] = {
     "reached": Outcome("done", _BY_PHONE),
@@ -58,6 +58,7 @@ def after(
     tried: Collection[str],
     contact: ContactDetails,
     left: timedelta | None = None,
+    sms: bool = False,
 ) -> After:
     """What follows the outcome `name` of a try by `route`; `left`: until when the news is of use.
 
@@ -69,11 +70,14 @@ def after(
     if outcome.effect == "again":
         wait = outcome.wait if left is None or left <= timedelta() else min(outcome.wait, left / 2)
         return After("queued", route, tuple(tried), wait)
-    return without(route, tried=tried, contact=contact)
+    return without(route, tried=tried, contact=contact, sms=sms)
 
 
-def without(route: str, *, tried: Collection[str], contact: ContactDetails) -> After:
-    """What follows when `route` leads nowhere: the person's next one, else the list of the unreached."""
+def without(route: str, *, tried: Collection[str], contact: ContactDetails, sms: bool = False) -> After:
+    """What follows when `route` leads nowhere: the person's next one, else the list of the unreached.
+
+    `sms`: as for `mailing.next_route`.
+    """
     gone = (*(item for item in tried if item != route), route)
-    following = next_route(contact, gone)
+    following = next_route(contact, gone, sms=sms)
     return After("failed", route, gone) if following is None else After("queued", following, gone)

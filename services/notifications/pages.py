@@ -17,8 +17,10 @@ from libs.web.i18n import _, language_of
 from libs.web.problems import Malformed, NotFound
 from libs.web.templating import render
 from services.notifications import commands, labels, outcomes, queries
+from services.notifications.attempts import BY_MACHINE
 from services.notifications.commands import OutcomeInput
 from services.notifications.cursors import read_cursor, write_cursor
+from services.notifications.models import Attempt, CallOutcome
 from services.notifications.queries import CALL_STATES, Call
 from services.notifications.sender import Sender
 from services.notifications.wording import say
@@ -56,6 +58,8 @@ async def call_list(
             counts=await queries.counts(reading),
             states=CALL_STATES,
             labels=labels,
+            tries=await queries.attempts_of(reading, [call.delivery.id for call in shown]),
+            moment=_local,
             before=lambda call: _local(call, call.delivery.call_before),
             is_today=lambda call: (
                 _local(call, call.delivery.call_before).date() == _local(call, call.now).date()
@@ -107,7 +111,7 @@ async def outcome(request: Request, tx: Transaction, staff: Staff, id: UUID) -> 
     if errors:
         return await _call_page(request, tx, id, form, errors)
     given = OutcomeInput(form["outcome"], _initials(form, "initials"), form.get("note", ""), int(number[:6]))
-    await commands.record_outcome(tx, id, given)
+    await commands.record_outcome(tx, service_of(request).settings, id, given)
     return RedirectResponse("/guichet/appels", 303)
 
 
@@ -138,7 +142,8 @@ async def _call_page(
             helper=_paragraphs(helper) if helper else None,
             helper_language=reader,
             on_paper=on_paper,
-            past=[(item, _local(call, item.at)) for item in await queries.outcomes_of(session, id_)],
+            tries=[(item, _local(call, item.at), noted) for item, noted in await _tries(session, id_)],
+            others=await queries.other_calls(session, id_) if call.is_open else [],
             call_before=_local(call, call.delivery.call_before),
             choices=[
                 {
@@ -153,6 +158,13 @@ async def _call_page(
             errors=errors or FormErrors(),
         )
     )
+
+
+async def _tries(session: AsyncSession, id_: UUID) -> list[tuple[Attempt, CallOutcome | None]]:
+    """Every try so far, each call or letter with who noted what of it."""
+    noted = iter(await queries.outcomes_of(session, id_))
+    tries = (await queries.attempts_of(session, [id_]))[id_]
+    return [(item, None if item.result in BY_MACHINE else next(noted, None)) for item in tries]
 
 
 async def _find(session: AsyncSession, id_: UUID) -> Call:

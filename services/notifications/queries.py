@@ -1,6 +1,6 @@
 """What is asked of the deliveries: lists for staff and operators, figures for `/health`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,8 +14,10 @@ from libs.clock import decision_time
 from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
 from libs.messaging.inbox import count_parked
 from services.notifications.cursors import Place
-from services.notifications.models import CallOutcome, Delivery, RegistrationCopy
+from services.notifications.mailing import BY_HAND
+from services.notifications.models import Attempt, CallOutcome, Delivery, RegistrationCopy
 from services.notifications.records import TOLD_BEFORE
+from services.notifications.same_person import is_of_the_same, is_open_call
 from services.notifications.wording import Facts
 
 CALL_STATES = ("open", "taken", "later", "unreached", "done")
@@ -84,7 +86,8 @@ class Call:
 
 _NOW = sa.text("clock.decision_time()")
 _IN_HAND = col(Delivery.claimed_until) > _NOW
-_QUEUED = sa.and_(col(Delivery.status) == "queued", col(Delivery.route) != "email")
+_BY_HAND = col(Delivery.route).in_(BY_HAND)
+_QUEUED = sa.and_(col(Delivery.status) == "queued", _BY_HAND)
 _BY_STATE: Mapping[str, sa.ColumnElement[bool]] = {
     "open": sa.and_(
         _QUEUED,
@@ -142,7 +145,7 @@ async def call(session: AsyncSession, id_: UUID) -> Call | None:
         sa.select(Delivery, col(RegistrationCopy.state))
         .join(RegistrationCopy, col(RegistrationCopy.id) == col(Delivery.registration_id))
         .where(col(Delivery.id) == id_, col(Delivery.facts).is_not(None))
-        .where(sa.or_(col(Delivery.route) != "email", col(Delivery.status) == "failed"))
+        .where(sa.or_(_BY_HAND, col(Delivery.status) == "failed"))
     )
     row = (await session.execute(query)).first()
     return None if row is None else _call(row[0], row[1], await decision_time(session))
@@ -181,12 +184,34 @@ async def outcomes_of(session: AsyncSession, id_: UUID) -> Sequence[CallOutcome]
     return (await session.scalars(query.order_by(col(CallOutcome.number)))).all()
 
 
+async def attempts_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, list[Attempt]]:
+    """Every try of these deliveries, by machine and by hand, oldest first."""
+    found: dict[UUID, list[Attempt]] = {id_: [] for id_ in ids}
+    query = sa.select(Attempt).where(col(Attempt.delivery_id).in_(ids)).order_by(col(Attempt.number))
+    for attempt in await session.scalars(query):
+        found[attempt.delivery_id].append(attempt)
+    return found
+
+
+async def other_calls(session: AsyncSession, id_: UUID) -> list[Call]:
+    """What else is to be told to the same person, or to somebody at the same telephone."""
+    query = (
+        sa.select(Delivery, col(RegistrationCopy.state))
+        .join(RegistrationCopy, col(RegistrationCopy.id) == col(Delivery.registration_id))
+        .where(is_open_call(), is_of_the_same(id_), col(Delivery.id) != id_)
+        .where(col(Delivery.facts).is_not(None))
+        .order_by(col(Delivery.call_before), col(Delivery.id))
+    )
+    now = await decision_time(session)
+    return [_call(delivery, state, now) for delivery, state in await session.execute(query)]
+
+
 async def counts(session: AsyncSession) -> dict[str, int]:
     """How many calls stand in each of CALL_STATES."""
     row = (
         await session.execute(
             sa.select(*(sa.func.count().filter(rule).label(name) for name, rule in _BY_STATE.items())).where(
-                sa.or_(col(Delivery.route) != "email", col(Delivery.status).in_(("failed", "done")))
+                sa.or_(_BY_HAND, col(Delivery.status).in_(("failed", "done")))
             )
         )
     ).one()
@@ -215,17 +240,17 @@ async def deliveries(
 
 
 _HEALTH = sa.text("""
-select count(*) filter (where status = 'queued' and route = 'email') as queued,
+select count(*) filter (where status = 'queued' and route in ('email', 'sms')) as queued,
     count(*) filter (where status = 'failed') as failed,
-    count(*) filter (where status = 'queued' and route <> 'email') as calls,
+    count(*) filter (where status = 'queued' and route not in ('email', 'sms')) as calls,
     coalesce(extract(epoch from clock.decision_time()
-        - min(due_at) filter (where status = 'queued' and route = 'email')), 0) as age
+        - min(due_at) filter (where status = 'queued' and route in ('email', 'sms'))), 0) as age
 from delivery where status in ('queued', 'failed')
 """)
 
 
 async def health(session: AsyncSession) -> dict[str, object]:
-    """Figures for operators: parked messages, mail queued, calls to make, people nobody can reach."""
+    """Figures for operators: parked messages, messages queued, calls to make, people nobody can reach."""
     row = (await session.execute(_HEALTH)).one()
     return {
         "parked": await count_parked(session),

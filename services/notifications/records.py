@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
 from libs.settings import Settings
 from services.notifications import outcomes
+from services.notifications.mailing import BY_HAND, BY_MACHINE
 from services.notifications.outcomes import After
-from services.notifications.suppressions import suppress
+from services.notifications.suppressions import suppress, takes_text_messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Claimed:
     registration_id: UUID
     epoch: int
     version: int
+    route: str
+    claim: str
     message_id: str
     attempts: int
     tried_routes: tuple[str, ...]
@@ -36,7 +39,9 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A server has taken it."""
+    """A server has taken it; `reference` is what an SMS gateway calls it."""
+
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """It will never go by e-mail: another route is taken."""
+    """It will never go by this route: another one is taken."""
 
     error: str
     no_such_address: bool = False
@@ -71,20 +76,30 @@ order by t.registration_id = d.registration_id desc, t.sent_at desc, t.epoch des
 """
 """The session as somebody last heard of it before the delivery `d`; a UID follows who is transferred."""
 
+
+def _one_of(routes: Collection[str]) -> str:
+    return "({})".format(", ".join(f"'{route}'" for route in routes))
+
+
+_MACHINE, _HAND = _one_of(BY_MACHINE), _one_of(BY_HAND)
+
+
 # The order in which one person hears of things is kept: what is older and still to be sent, or under way in
 # any process, holds back what is newer. A skipped row is one that another process claims at this moment.
 # A seat that went over to another session keeps its UID there: its old registration has nothing to say any
 # more, even while the message of its end is still on its way.
-_CLAIM = sa.text(
-    f"""
+def _claim(route: str) -> sa.TextClause:
+    # The route is written out, so that every plan can use the index of what is to be sent.
+    return sa.text(
+        f"""
 with candidate as (
     select d.id from delivery d
-    where d.status = 'queued' and d.route = 'email' and d.next_attempt_at <= clock.decision_time()
+    where d.status = 'queued' and d.route = '{route}' and d.next_attempt_at <= clock.decision_time()
         and (d.claimed_until is null or d.claimed_until < clock_timestamp())
         and d.id <> all(:under_way)
         and not exists (
             select from delivery e
-            where e.registration_id = d.registration_id and e.id <> d.id and e.route = 'email'
+            where e.registration_id = d.registration_id and e.id <> d.id and e.route in {_MACHINE}
                 and (e.claimed_until > clock_timestamp()
                     or (e.status = 'queued'
                         and (e.epoch, e.version, e.cause) < (d.epoch, d.version, d.cause)))
@@ -100,20 +115,23 @@ with candidate as (
 update delivery d
 set claim = :me, claimed_until = clock_timestamp() + :lease, attempts = d.attempts + 1
 from candidate where d.id = candidate.id
-returning d.id, d.registration_id, d.epoch, d.version, d.message_id, d.attempts, d.tried_routes, d.created_at,
-    d.facts, clock.decision_time() as now,
+returning d.id, d.registration_id, d.epoch, d.version, d.route, d.claim, d.message_id, d.attempts,
+    d.tried_routes, d.created_at, d.facts, clock.decision_time() as now,
     (select r.state from registration r where r.id = d.registration_id) as state,
     ({TOLD_BEFORE}) as told
-"""  # noqa: S608 - our own constant
-).bindparams(sa.bindparam("under_way", type_=ARRAY(sa.Uuid)), sa.bindparam("lease", type_=sa.Interval))
+"""  # noqa: S608 - our own constants
+    ).bindparams(sa.bindparam("under_way", type_=ARRAY(sa.Uuid)), sa.bindparam("lease", type_=sa.Interval))
+
+
+_CLAIM = {route: _claim(route) for route in BY_MACHINE}
 
 
 async def claim(
-    session: AsyncSession, me: str, under_way: Collection[UUID], free: int, lease: timedelta
+    session: AsyncSession, route: str, me: str, under_way: Collection[UUID], free: int, lease: timedelta
 ) -> list[Claimed]:
-    """Up to `free` notices that are due, leased to `me`; at most one per registration."""
+    """Up to `free` notices that are due by `route`, leased to `me`; at most one per registration."""
     rows = await session.execute(
-        _CLAIM, {"me": me, "under_way": list(under_way), "free": free, "lease": lease}
+        _CLAIM[route], {"me": me, "under_way": list(under_way), "free": free, "lease": lease}
     )
     return [
         Claimed(
@@ -121,6 +139,8 @@ async def claim(
             registration_id=row.registration_id,
             epoch=row.epoch,
             version=row.version,
+            route=row.route,
+            claim=row.claim,
             message_id=row.message_id,
             attempts=row.attempts,
             tried_routes=tuple(row.tried_routes),
@@ -146,46 +166,117 @@ async def renew(session: AsyncSession, me: str, under_way: Collection[UUID], lea
 
 
 async def record(session: AsyncSession, settings: Settings, item: Claimed, result: Result) -> None:
-    """Write down what came of `item` and let go of it."""
+    """Write down what came of `item` and let go of it.
+
+    A gateway's receipt may have come before the answer that this records: then the receipt is what counts.
+    """
+    await session.execute(_LOCK, {"id": item.id})
+    await session.execute(_LET_GO, {"id": item.id, "claim": item.claim})
+    if item.route == "sms" and (await session.execute(_IS_SETTLED, {"id": item.id})).first() is not None:
+        return
     match result:
-        case Sent():
-            await session.execute(_SENT, {"id": item.id})
+        case Sent(reference):
+            await session.execute(_SENT, {"id": item.id, "route": item.route})
+            await note(session, item.id, item.route, "sent", reference=reference)
         case Superseded():
             await session.execute(_SUPERSEDED, {"id": item.id})
         case Again(at, error):
             await session.execute(_AGAIN, {"id": item.id, "at": at, "error": error})
+            await note(session, item.id, item.route, "delayed", code=error)
         case Refusal(error, no_such_address):
-            if no_such_address and item.state.contact.email:
-                await suppress(session, settings, item.state.contact.email, error)
-            after = outcomes.without("email", tried=item.tried_routes, contact=item.state.contact)
-            await move(session, item.id, after, at=item.now, error=error)
-            await supersede_untold(session, item.registration_id, item.epoch, item.version)
+            await note(session, item.id, item.route, "refused", code=error)
+            await _go_another_way(session, settings, item, error, gone=no_such_address)
 
 
+async def _go_another_way(
+    session: AsyncSession, settings: Settings, item: Claimed, error: str, *, gone: bool
+) -> None:
+    contact = item.state.contact
+    address = contact.email if item.route == "email" else contact.mobile
+    if gone and address:
+        await suppress(session, settings, address, error)
+    after = outcomes.without(
+        item.route,
+        tried=item.tried_routes,
+        contact=contact,
+        sms=await takes_text_messages(session, settings, contact),
+    )
+    await move(session, item.id, after, at=item.now, error=error)
+    if after.route in BY_HAND or after.status == "failed":
+        await supersede_untold(session, item.registration_id, item.epoch, item.version)
+
+
+_LOCK = sa.text("select 1 from delivery where id = :id for update")
+_LET_GO = sa.text("update delivery set claim = null, claimed_until = null where id = :id and claim = :claim")
+_IS_SETTLED = sa.text(
+    "select 1 from attempt where delivery_id = :id and route = 'sms' and settled_at is not null"
+)
 # What left has left, even if it was overtaken in the meantime.
 _SENT = sa.text(
-    "update delivery set status = 'sent', sent_at = clock.decision_time(), last_error = null,"
-    " claim = null, claimed_until = null where id = :id and status in ('queued', 'superseded')"
+    "update delivery set status = 'sent', sent_at = clock.decision_time(), last_error = null"
+    " where id = :id and route = :route and status in ('queued', 'superseded')"
 )
 _SUPERSEDED = sa.text(
-    "update delivery set status = 'superseded', claim = null, claimed_until = null"
-    " where id = :id and status in ('queued', 'superseded')"
+    "update delivery set status = 'superseded' where id = :id and status in ('queued', 'superseded')"
 )
-_AGAIN = sa.text(
-    "update delivery set next_attempt_at = :at, last_error = :error, claim = null, claimed_until = null"
-    " where id = :id"
+_AGAIN = sa.text("update delivery set next_attempt_at = :at, last_error = :error where id = :id")
+
+# A server that is away for two days would fill the table: the same delay again is the same row.
+_NOTE = sa.text("""
+with repeated as (
+    update attempt set times = times + 1, at = clock.decision_time()
+    where delivery_id = :id and route = cast(:route as text)
+        and result = 'delayed' and cast(:result as text) = 'delayed'
+        and code is not distinct from cast(:code as text)
+        and number = (select max(number) from attempt where delivery_id = :id)
+    returning number
 )
+insert into attempt (delivery_id, number, at, route, result, code, times, reference, settled_at)
+select :id, coalesce(max(number), 0) + 1, clock.decision_time(), cast(:route as text),
+    cast(:result as text), cast(:code as text), 1,
+    cast(:reference as text), case when :settled then clock.decision_time() end
+from attempt where delivery_id = :id having not exists (select from repeated)
+""")
+
+
+async def note(
+    session: AsyncSession,
+    id_: UUID,
+    route: str,
+    result: str,
+    *,
+    code: str | None = None,
+    reference: str | None = None,
+    settled: bool = False,
+) -> None:
+    """Write down one try of a delivery that this transaction has locked (`attempts.RESULTS`)."""
+    await session.execute(
+        _NOTE,
+        {
+            "id": id_,
+            "route": route,
+            "result": result,
+            "code": code,
+            "reference": reference,
+            "settled": settled,
+        },
+    )
+
+
+# A new machine is tried from the start: its pauses don't begin where the last one's ended.
 _MOVE = sa.text(
-    "update delivery set status = :status, route = :route, tried_routes = :tried, next_attempt_at = :at,"
-    " last_error = :error, sent_at = case when :done then clock.decision_time() end"
+    "update delivery set status = :status, route = cast(:route as text), tried_routes = :tried,"
+    " next_attempt_at = :at, last_error = :error, sent_at = case when :done then clock.decision_time() end,"
+    " claim = null, claimed_until = null,"
+    " attempts = case when cast(:route as text) = 'sms' then 0 else attempts end"
     " where id = :id and status in ('queued', 'failed')"
 ).bindparams(sa.bindparam("tried", type_=JSONB))
-_LET_GO = sa.text("update delivery set claim = null, claimed_until = null where id = :id")
+_RELEASE = sa.text("update delivery set claim = null, claimed_until = null where id = :id")
 
 
 async def move(session: AsyncSession, id_: UUID, after: After, *, at: datetime, error: str | None) -> None:
     """Put a notice where an outcome leads it, and let go of it; one that was overtaken stays so."""
-    await session.execute(_LET_GO, {"id": id_})
+    await session.execute(_RELEASE, {"id": id_})
     await session.execute(
         _MOVE,
         {
@@ -201,8 +292,8 @@ async def move(session: AsyncSession, id_: UUID, after: After, *, at: datetime, 
 
 
 _SUPERSEDE_UNTOLD = sa.text(
-    "update delivery set status = 'superseded' where registration_id = :registration_id"
-    " and (status = 'failed' or (status = 'queued' and route <> 'email'))"
+    "update delivery set status = 'superseded' where registration_id = :registration_id"  # noqa: S608
+    f" and (status = 'failed' or (status = 'queued' and route in {_HAND}))"
     " and (epoch, version) < (:epoch, :version)"
 )
 
@@ -214,9 +305,21 @@ async def supersede_untold(session: AsyncSession, registration_id: UUID, epoch: 
     )
 
 
+_CALL_INSTEAD = sa.text(
+    "update delivery set route = 'mobile' where status = 'queued' and route = 'sms'"
+    " and (claimed_until is null or claimed_until < clock_timestamp())"
+)
+
+
+async def call_instead(session: AsyncSession) -> None:
+    """Where no gateway takes them any more, what was to go as text messages is told by telephone."""
+    await session.execute(_CALL_INSTEAD)
+
+
 _TIDY_CANDIDATES = sa.text(
-    "select id, facts, clock.decision_time() as now from delivery where call_before <= clock.decision_time()"
-    " and (status = 'failed' or (status = 'queued' and route <> 'email')) and facts is not null"
+    "select id, facts, clock.decision_time() as now from delivery"  # noqa: S608 - our own constant
+    " where call_before <= clock.decision_time()"
+    f" and (status = 'failed' or (status = 'queued' and route in {_HAND})) and facts is not null"
 )
 
 

@@ -9,13 +9,15 @@ LONGEST = timedelta(minutes=30)
 GIVE_UP = timedelta(days=2)
 
 
-def wait_after(attempts: int, chance: float) -> timedelta:
+def wait_after(attempts: int, chance: float, *, asked: timedelta | None = None) -> timedelta:
     """The pause after the n-th failed attempt: doubling from 2 s to 30 min, a quarter of it left to chance.
 
-    `chance` is in [0, 1): it keeps those who failed together from coming back together.
+    `chance` is in [0, 1): it keeps those who failed together from coming back together. `asked`: the pause
+    that the server wants at least; it is given, up to the longest, and a quarter more at most.
     """
     longest = min(LONGEST, FIRST * 2.0 ** min(max(attempts - 1, 0), 16))
-    return longest * (0.75 + chance / 4)
+    wait = longest * (0.75 + chance / 4)
+    return wait if asked is None else max(wait, min(asked, LONGEST) * (1 + chance / 4))
 
 
 def gives_up_at(cause: Cause, created_at: datetime) -> datetime:

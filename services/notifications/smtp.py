@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from services.notifications.handing import NotNow, Refused
+
 log = logging.getLogger(__name__)
 
 COMMAND_SECONDS = 60.0
@@ -21,18 +23,6 @@ IDLE_SECONDS = 20.0
 """A connection that rested for longer is asked (NOOP) before it is trusted with a message."""
 MESSAGES_PER_CONNECTION = 200
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class NotNow(Exception):
-    """The message could not be handed over this time. The text is a code without personal data."""
-
-
-class Refused(Exception):
-    """This message will never be taken for this recipient. The text is a code without personal data."""
-
-    def __init__(self, reason: str, *, no_such_address: bool = False) -> None:
-        super().__init__(reason)
-        self.no_such_address = no_such_address
 
 
 @dataclass(frozen=True, slots=True)

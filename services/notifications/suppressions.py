@@ -1,4 +1,4 @@
-"""Addresses that their own server says don't exist: nobody writes to them again, somebody calls."""
+"""Addresses and numbers that no message can reach: nobody writes to them again, somebody calls."""
 
 import hmac
 
@@ -7,14 +7,22 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from libs.messaging.contracts import ContactDetails
 from libs.settings import Settings
 from services.notifications.models import Suppression
 
 
 async def suppress(session: AsyncSession, settings: Settings, address: str, reason: str) -> None:
-    """Never write to `address` again; `reason` is a code such as `RCPT 550 5.1.1`."""
+    """Never write to `address`, an e-mail's or a mobile's, again; `reason` is a code (`RCPT 550 5.1.1`)."""
     row = insert(Suppression).values(address_hash=_hash(settings, address), reason=reason)
     await session.execute(row.on_conflict_do_nothing())
+
+
+async def takes_text_messages(session: AsyncSession, settings: Settings, contact: ContactDetails) -> bool:
+    """Whether there is a gateway, and a mobile of which nobody said that it takes no text messages."""
+    if settings.sms_url is None or not contact.mobile:
+        return False
+    return not await is_suppressed(session, settings, contact.mobile)
 
 
 async def is_suppressed(session: AsyncSession, settings: Settings, address: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from libs.messaging.contracts import ContactDetails
+from services.notifications.carriers import ByMail
 from services.notifications.deliveries import Deliveries
 from services.notifications.smtp import Post, Server
 from tests.notifications.conftest import Office, ShiftClock
@@ -20,7 +21,7 @@ from tests.waiting import eventually
 @asynccontextmanager
 async def sending(office: Office, sink: Sink) -> AsyncIterator[Deliveries]:
     """The loop, running while the block does; whatever it raises ends the test."""
-    deliveries = Deliveries(office.database, office.settings, Post(Server.of(sink.url)))
+    deliveries = Deliveries(office.database, office.settings, ByMail(Post(Server.of(sink.url))))
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(deliveries.run(stop))
@@ -180,7 +181,7 @@ async def test_a_crash_between_sending_and_recording_repeats_the_same_message(
     sink.gate = asyncio.Event()
     await office.hear(Person().after("confirmed"))
     crashing = asyncio.create_task(
-        Deliveries(office.database, office.settings, Post(Server.of(sink.url))).run(asyncio.Event())
+        Deliveries(office.database, office.settings, ByMail(Post(Server.of(sink.url)))).run(asyncio.Event())
     )
     await eventually(lambda: office.rows("select 1 from delivery where claim is not null"))
     await eventually(lambda: sink.connections == 1)
