@@ -56,12 +56,28 @@ class Release(Contract):
     seats: int
 
 
+class DrawRule(Contract):
+    """Whoever asks before `closes_at` has the same chance; `first_time_lots` for who has had no seat yet."""
+
+    closes_at: AwareDatetime
+    first_time_lots: int = 1
+
+
 class WaitlistRule(Contract):
-    """`limit` None: anybody may wait. `offer_hours`: how long a freed seat is kept for one person."""
+    """`limit` None: anybody may wait. `offer_hours`: how long a freed seat is kept for one person.
+
+    `draw` goes with the policy `draw`.
+    """
 
     policy: str = "first_come"
     offer_hours: float = 24
     limit: int | None = None
+    draw: DrawRule | None = None
+
+    @property
+    def drawn(self) -> DrawRule | None:
+        """The rule of the draw that gives the seats, if a draw does."""
+        return self.draw if self.policy == "draw" else None
 
 
 class SessionTimes(Contract):
