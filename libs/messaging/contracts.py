@@ -202,6 +202,19 @@ class Alternative(SessionTimes):
     available: int
 
 
+class DrawFacts(Contract):
+    """What a draw is to a person. `rank` of `tickets`: once it is held, null for who asked too late for it.
+
+    `url` is the public page on which anybody can check it.
+    """
+
+    ticket: int
+    closes_at: AwareDatetime
+    url: str
+    rank: int | None = None
+    tickets: int | None = None
+
+
 class Cause(Contract):
     """Why a person is told something, with the facts that the notice needs, as they were then.
 
@@ -224,6 +237,7 @@ class Cause(Contract):
     session: SessionFacts
     previous: SessionFacts | None = None
     alternatives: tuple[Alternative, ...] = ()
+    draw: DrawFacts | None = None
 
 
 class RegistrationState(Contract):

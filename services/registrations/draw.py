@@ -49,7 +49,7 @@ def score(seed: bytes, ticket: Ticket) -> bytes:
 
 
 def ranks(seed: bytes, tickets: Iterable[Ticket]) -> dict[int, int]:
-    """The rank of each ticket, 1 being first: the lowest score, and of two that are equal the lower number."""
+    """The rank of each ticket, 1 being first: by score, and of two that are equal the lower number."""
     drawn = sorted(tickets, key=lambda ticket: (score(seed, ticket), ticket.number))
     return {ticket.number: rank for rank, ticket in enumerate(drawn, start=1)}
 

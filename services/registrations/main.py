@@ -12,6 +12,7 @@ from libs.web.app import Service, create_app
 from libs.web.parked import parked_router
 from services.registrations import (
     api,
+    api_draw,
     commands,
     desk,
     desk_attendance,
@@ -55,6 +56,7 @@ def create(service: Service) -> FastAPI:
         routers=[
             register_router(),
             api.router,
+            api_draw.router,
             parked_router(service.name, box),
             pages.router,
             own_page.router,

@@ -86,7 +86,7 @@ def terms_of(facts: SessionState) -> Terms:
         status=facts.status,
         offer_hours=facts.waitlist.offer_hours,
         limit=facts.waitlist.limit,
-        draw=drawn and DrawTerms(drawn.closes_at),
+        draw=None if drawn is None else DrawTerms(drawn.closes_at),
     )
 
 

@@ -55,7 +55,7 @@ class Someone:
 
 @dataclass(frozen=True)
 class Published:
-    """What the public may see of a draw: the tickets with their lots once it is closed, the seed once drawn."""
+    """What is public of a draw: the tickets with their lots once it is closed, the seed once it is held."""
 
     stage: str
     tickets: tuple[tuple[int, int], ...] | None = None
@@ -192,7 +192,7 @@ class Model:
         return [one for one in self.people.values() if one.status == "pending"]
 
     def draw(self, seed: bytes, now: datetime) -> None:
-        """Each ticket draws as many numbers as it has lots and shows its lowest; then the lowest goes first."""
+        """Each ticket draws as many numbers as it has lots and shows its lowest; the lowest goes first."""
         assert self.tickets is not None
         shown = {
             ticket: min(hmac.new(seed, f"{ticket}:{i}".encode(), "sha256").hexdigest() for i in range(lots))

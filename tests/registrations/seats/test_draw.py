@@ -45,6 +45,7 @@ from tests.registrations.conftest import session_state
 
 NOW = datetime(2027, 1, 10, 14, 0, tzinfo=UTC)
 CLOSES = NOW + timedelta(days=2)
+START = (NOW + timedelta(days=10)).replace(tzinfo=None)
 SESSION = UUID(int=5)
 SEED = bytes(range(32))
 
@@ -151,7 +152,7 @@ def test_the_hash_of_the_tickets_changes_with_any_of_them() -> None:
 
 def book_of(seats: int, asks: int) -> tuple[SeatBook, list[UUID]]:
     """A book with a draw to come, and the people who have asked, all by web."""
-    facts = with_draw(session_state(starts_at=datetime(2027, 1, 20, 9, 0)))
+    facts = with_draw(session_state(starts_at=START))
     plan = Plan({"on_site": seats, "online": 0})
     terms = terms_of(facts)
     book = SeatBook.opened(
@@ -274,7 +275,7 @@ def test_a_plan_changes_no_draw(draw: DrawTerms | None) -> None:
 
 
 def test_a_session_that_began_without_a_draw_gets_none() -> None:
-    facts = session_state(starts_at=datetime(2027, 1, 20, 9, 0))
+    facts = session_state(starts_at=START)
     book = SeatBook.opened(terms_of(facts), NOW)
 
     book.do(Replan(terms_of(with_draw(facts))), NOW)
