@@ -143,11 +143,16 @@ class SeatsOfKind(Contract):
 
 
 class SeatsState(SeatsOfKind):
-    """A session's seats, in total and per seat kind. Public facts."""
+    """A session's seats, in total and per seat kind. Public facts.
+
+    `draw`: `to_come`, `drawn` or `cancelled`; null where seats are not drawn. Until a draw is held no seat is
+    `available`, or `held`: all who asked wait for them alike.
+    """
 
     session_id: UUID
     by_kind: dict[str, SeatsOfKind]
     updated_at: AwareDatetime
+    draw: str | None = None
 
 
 class ReachState(Contract):
