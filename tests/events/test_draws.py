@@ -155,7 +155,7 @@ async def test_a_coordinator_plans_a_draw_with_the_form(
     assert (row.waitlist_policy, row.draw_first_time_lots) == ("draw", 3)
     assert row.draw_closes_at == datetime(2027, 1, 31, 22, 0, tzinfo=UTC)
     page = await browser.get(f"{FORMS}/{row.id}/modifier")
-    assert "Ses règles sont publiques et ne changent plus." in words(page.text)
+    assert "Les règles sont publiques et ne changent plus." in words(page.text)
     again = await send(browser, form_of(page, "/modifier"), title="La tablette, un peu plus", action="save")
     assert again.status_code == 303, again.text
     assert (await session_row(database, row.id)).draw_closes_at == row.draw_closes_at
