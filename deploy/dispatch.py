@@ -20,6 +20,7 @@ OPERATIONS = "operations"
 PLACES = {
     "/inscription": "registrations",
     "/mon-inscription": "registrations",
+    "/tirage": "registrations",
     "/guichet": "registrations",
     "/api/registrations": "registrations",
     "/health/registrations": "registrations",

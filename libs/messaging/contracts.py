@@ -56,12 +56,28 @@ class Release(Contract):
     seats: int
 
 
+class DrawRule(Contract):
+    """Whoever asks before `closes_at` has the same chance; `first_time_lots` for who has had no seat yet."""
+
+    closes_at: AwareDatetime
+    first_time_lots: int = 1
+
+
 class WaitlistRule(Contract):
-    """`limit` None: anybody may wait. `offer_hours`: how long a freed seat is kept for one person."""
+    """`limit` None: anybody may wait. `offer_hours`: how long a freed seat is kept for one person.
+
+    `draw` goes with the policy `draw`.
+    """
 
     policy: str = "first_come"
     offer_hours: float = 24
     limit: int | None = None
+    draw: DrawRule | None = None
+
+    @property
+    def drawn(self) -> DrawRule | None:
+        """The rule of the draw that gives the seats, if a draw does."""
+        return self.draw if self.policy == "draw" else None
 
 
 class SessionTimes(Contract):
@@ -127,11 +143,16 @@ class SeatsOfKind(Contract):
 
 
 class SeatsState(SeatsOfKind):
-    """A session's seats, in total and per seat kind. Public facts."""
+    """A session's seats, in total and per seat kind. Public facts.
+
+    `draw`: `to_come`, `drawn` or `cancelled`; null where seats are not drawn. Until a draw is held no seat is
+    `available`, or `held`: all who asked wait for them alike.
+    """
 
     session_id: UUID
     by_kind: dict[str, SeatsOfKind]
     updated_at: AwareDatetime
+    draw: str | None = None
 
 
 class ReachState(Contract):
@@ -186,6 +207,19 @@ class Alternative(SessionTimes):
     available: int
 
 
+class DrawFacts(Contract):
+    """What a draw is to a person. `rank` of `tickets`: once it is held, null for who asked too late for it.
+
+    `url` is the public page on which anybody can check it.
+    """
+
+    ticket: int
+    closes_at: AwareDatetime
+    url: str
+    rank: int | None = None
+    tickets: int | None = None
+
+
 class Cause(Contract):
     """Why a person is told something, with the facts that the notice needs, as they were then.
 
@@ -208,6 +242,7 @@ class Cause(Contract):
     session: SessionFacts
     previous: SessionFacts | None = None
     alternatives: tuple[Alternative, ...] = ()
+    draw: DrawFacts | None = None
 
 
 class RegistrationState(Contract):

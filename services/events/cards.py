@@ -61,6 +61,7 @@ class Day:
 
 _COLOURS = {
     Standing.CANCELLED: "cancelled",
+    Standing.DRAW_CANCELLED: "cancelled",
     Standing.FULL: "full",
     Standing.LINE_FULL: "full",
     Standing.DRAFT: "past",
@@ -172,6 +173,8 @@ _PLAIN_BADGES = {
     Standing.OVER: Badge("past", _("Terminé")),
     Standing.RUNNING: Badge("past", _("En cours")),
     Standing.DROP_IN: Badge("free", _("Sans inscription")),
+    Standing.DRAW: Badge("info", _("Tirage au sort à venir")),
+    Standing.DRAW_CANCELLED: Badge("cancelled", _("Tirage annulé")),
     Standing.CONTACT: Badge("info", _("Contactez le lieu")),
     Standing.CLOSED: Badge("past", _("Inscriptions terminées")),
     Standing.NOT_OPEN: Badge("info", _("Bientôt")),
@@ -190,6 +193,10 @@ def _notes(session: PublicSession, standing: Standing, language: str) -> tuple[W
             notes += [waiting(session), _call_to_wait(session)]
         case Standing.LINE_FULL:
             notes.append(_("La liste d’attente est pleine aussi."))
+        case Standing.DRAW:
+            notes.append(drawing(session, language))
+        case Standing.DRAW_CANCELLED:
+            notes.append(_("Cet atelier ne prend plus de demande."))
         case Standing.ASSISTED:
             notes.append(_("Appelez-nous ou passez au comptoir."))
         case Standing.NOT_OPEN if session.opens_at:
@@ -244,12 +251,22 @@ def opening(session: PublicSession, language: str) -> str:
     return formats.at(session.opens_at.astimezone(zone(session.timezone)), language)
 
 
+def drawing(session: PublicSession, language: str) -> LazyString:
+    """When the draw is, on the wall clock of the session's place, and that nobody needs to hurry."""
+    assert session.draw_closes_at is not None
+    closes_at = session.draw_closes_at.astimezone(zone(session.timezone))
+    return _(
+        "Tirage au sort le %(moment)s : toutes les demandes reçues avant ont la même chance.",
+        moment=formats.at(closes_at, language),
+    )
+
+
 def _call_to_wait(session: PublicSession) -> LazyString | None:
     return None if "web" in session.registration_modes else _("Appelez-nous pour attendre une place.")
 
 
 def _step(session: PublicSession, standing: Standing) -> Step | None:
-    if standing in {Standing.CANCELLED, Standing.LINE_FULL, Standing.CLOSED}:
+    if standing in {Standing.CANCELLED, Standing.LINE_FULL, Standing.CLOSED, Standing.DRAW_CANCELLED}:
         return Step(f"/seances/{session.id}#autres-dates", _("Autres dates"))
     if standing is Standing.FULL and "web" in session.registration_modes:
         return Step(f"/inscription/{session.id}", _("Attendre une place"))

@@ -21,6 +21,8 @@ from services.events.inputs import ReasonInput, RescheduleInput, SessionInput, r
 from services.events.models import Activity, Programme, Session, SessionTrainer, Stop, Tour, Trainer, Venue
 from services.events.plans import Around
 from services.events.problems import (
+    DrawCommitted,
+    DrawPast,
     NeverPublished,
     NotADraft,
     SessionCancelled,
@@ -62,7 +64,7 @@ async def patch_session(
     """Change any fields of a draft or published session; `reason` says why to the people concerned.
 
     `expected` is the version that was read (None: whatever it is). Raises `Stale`, `Malformed`,
-    `SessionCancelled`, `SessionHeld`, `UnknownSession`.
+    `SessionCancelled`, `SessionHeld`, `UnknownSession`, `DrawCommitted` once it is published.
     """
     session = await locked(db, session_id, expected)
     _refuse_finished(session)
@@ -70,6 +72,7 @@ async def patch_session(
     reason = read(ReasonInput, {"reason": given.pop("reason", None)}).reason
     around = await _around(db, _with_current_references(session, given))
     plan = plans.checked(read(SessionInput, plans.patched(session, given, around.venue)), around)
+    _refuse_another_draw(session, plan)
     before = _Known(session, await _place(db, session))
     plans.write(session, plan, around.venue)
     return await _changed(db, instance, session, before, reason)
@@ -80,7 +83,8 @@ async def publish_session(
 ) -> Session:
     """Put a draft on the calendar; publishing again changes nothing.
 
-    Raises `SessionOver` once it is past, `SessionCancelled`, `SessionHeld`, `TourCancelled`, `Stale`.
+    Raises `SessionOver` once it is past, `DrawPast` once its draw is, `SessionCancelled`, `SessionHeld`,
+    `TourCancelled`, `Stale`.
     """
     session = await locked(db, session_id, expected)
     return await publish_locked(db, instance, session)
@@ -286,6 +290,17 @@ def _refuse_finished(session: Session) -> None:
         raise SessionHeld
 
 
+def _refuse_another_draw(session: Session, plan: plans.Plan) -> None:
+    """How seats are given is settled by the publication: `registrations` has committed to it."""
+    if session.status == "draft":
+        return
+    waitlist = plan.fields.waitlist
+    lots = waitlist.draw.first_time_lots if waitlist.draw else 1
+    planned = (waitlist.policy, plan.seats.draw_closes_at, lots)
+    if planned != (session.waitlist_policy, session.draw_closes_at, session.draw_first_time_lots):
+        raise DrawCommitted
+
+
 async def publish_locked(db: AsyncSession, instance: str, session: Session) -> Session:
     """`publish_session` for a session that is locked."""
     _refuse_finished(session)
@@ -303,6 +318,8 @@ async def publish_locked(db: AsyncSession, instance: str, session: Session) -> S
 async def _check_publishable(db: AsyncSession, session: Session) -> None:
     if session.ends_at_utc <= await decision_time(db):
         raise SessionOver
+    if session.draw_closes_at is not None and session.draw_closes_at <= await decision_time(db):
+        raise DrawPast
     tour = await db.get(Tour, session.tour_id) if session.tour_id else None
     if tour is None:
         return

@@ -27,7 +27,13 @@ async def keep_seats(db: AsyncSession, envelope: Envelope, payload: Payload | No
         db,
         SessionSeats,
         envelope,
-        counts | {"session_id": payload.session_id, "by_kind": by_kind, "updated_at": payload.updated_at},
+        counts
+        | {
+            "session_id": payload.session_id,
+            "by_kind": by_kind,
+            "draw": payload.draw,
+            "updated_at": payload.updated_at,
+        },
     )
 
 

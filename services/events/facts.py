@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.messaging.contracts import (
+    DrawRule,
     HeldSeats,
     Release,
     SeatCounts,
@@ -50,6 +51,9 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
             policy=session.waitlist_policy,
             offer_hours=session.waitlist_offer_hours,
             limit=session.waitlist_limit,
+            draw=DrawRule(closes_at=session.draw_closes_at, first_time_lots=session.draw_first_time_lots)
+            if session.draw_closes_at is not None
+            else None,
         ),
         registration_modes=tuple(session.registration_modes),
         on_shrink=session.on_shrink,

@@ -174,12 +174,32 @@ class ReleaseInput(Input):
     seat_kind: SeatKind | None = None
 
 
-class WaitlistInput(Input):
-    """`limit` None: anybody may wait. `offer_hours`: how long a freed seat is kept for one person."""
+class DrawInput(Input):
+    """Whoever asks before `closes_at` has the same chance; `first_time_lots` for who has had no seat yet."""
 
-    policy: Literal["first_come"] = "first_come"
+    closes_at: LocalTime
+    first_time_lots: Annotated[StrictInt, Field(ge=1, le=3)] = 1
+
+
+class WaitlistInput(Input):
+    """`limit` None: anybody may wait. `offer_hours`: how long a freed seat is kept for one person.
+
+    `draw` goes with the policy `draw`, and counts for no other.
+    """
+
+    policy: Literal["first_come", "draw"] = "first_come"
+    draw: Annotated[DrawInput | None, Field(validate_default=True)] = None
     offer_hours: Annotated[float, Field(gt=0, le=24 * 30, allow_inf_nan=False)] = 24
     limit: Annotated[StrictInt, Field(ge=0, le=100_000)] | None = None
+
+    @field_validator("draw")
+    @classmethod
+    def _draw_fits_policy(cls, value: DrawInput | None, info: ValidationInfo) -> DrawInput | None:
+        if info.data.get("policy") != "draw":
+            return None
+        if value is None:
+            raise ValueError(_("Dites quand le tirage au sort se ferme."))
+        return value
 
 
 class SessionInput(Input):

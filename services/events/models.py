@@ -219,6 +219,10 @@ class Session(Model, table=True):
         sa.CheckConstraint("modality <> 'online' or capacity_on_site = 0", name="online_seats"),
         sa.CheckConstraint("waitlist_offer_hours > 0", name="offer_hours"),
         sa.CheckConstraint("waitlist_limit >= 0", name="waitlist_limit"),
+        sa.CheckConstraint(
+            "(waitlist_policy = 'draw') = (draw_closes_at is not null)", name="draw_has_a_closing"
+        ),
+        sa.CheckConstraint("draw_first_time_lots between 1 and 3", name="draw_first_time_lots"),
         sa.CheckConstraint("(status = 'cancelled') = (cancelled_at is not null)", name="cancelled_at"),
         sa.CheckConstraint(
             "status not in ('published', 'held') or published_at is not null", name="published_at"
@@ -264,6 +268,9 @@ class Session(Model, table=True):
     waitlist_policy: str = "first_come"
     waitlist_offer_hours: float = 24
     waitlist_limit: int | None = None
+    draw_closes_at: datetime | None = _instant_or_none()
+    """Until when requests are equal, where the policy is `draw`."""
+    draw_first_time_lots: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     registration_modes: list[str] = _json_list()
     on_shrink: str = "keep"
     status: str = "draft"
@@ -310,6 +317,8 @@ class SessionSeats(Model, table=True):
     available: int
     waitlisted: int
     by_kind: dict[str, dict[str, int]] = _json_object()
+    draw: str | None = None
+    """`to_come`, `drawn` or `cancelled`, where seats are drawn."""
     updated_at: datetime = _instant()
 
 

@@ -85,6 +85,7 @@ async def session_page(
             reason=cards.sentence(
                 session.cancel_reason if standing is Standing.CANCELLED else session.change_reason
             ),
+            drawing=cards.drawing(session, language) if standing is Standing.DRAW else None,
             opening=cards.opening(session, language) if standing is Standing.NOT_OPEN else None,
             zone_note=cards.zone_note(session, home_zone, language),
             updated=_local(session.updated_at, home_zone),

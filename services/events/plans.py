@@ -117,6 +117,9 @@ def _seat_plan(fields: SessionInput) -> tuple[SeatPlan, list[FieldError]]:
         releases=releases,
         opens_at=utc("opens_at", fields.opens_at),
         closes_at=utc("closes_at", fields.closes_at),
+        draw_closes_at=(
+            utc("waitlist/draw/closes_at", fields.waitlist.draw.closes_at) if fields.waitlist.draw else None
+        ),
         registration_modes=fields.registration_modes,
     )
     return plan, errors
@@ -164,6 +167,8 @@ def write(session: Session, plan: Plan, venue: Venue | None) -> None:
     session.waitlist_policy = fields.waitlist.policy
     session.waitlist_offer_hours = fields.waitlist.offer_hours
     session.waitlist_limit = fields.waitlist.limit
+    session.draw_closes_at = plan.seats.draw_closes_at
+    session.draw_first_time_lots = fields.waitlist.draw.first_time_lots if fields.waitlist.draw else 1
     session.search = session_search(session, venue)
 
 
@@ -222,6 +227,12 @@ def as_input(session: Session, *, region: bool = True) -> dict[str, Any]:
             "policy": session.waitlist_policy,
             "offer_hours": session.waitlist_offer_hours,
             "limit": session.waitlist_limit,
+            "draw": {
+                "closes_at": local(session.draw_closes_at, zone),
+                "first_time_lots": session.draw_first_time_lots,
+            }
+            if session.draw_closes_at is not None
+            else None,
         },
     }
 

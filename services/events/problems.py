@@ -35,6 +35,20 @@ class SessionOver(Conflict):
     detail = _("Choisissez une date à venir, puis publiez.")
 
 
+class DrawCommitted(Conflict):
+    slug = "draw-committed"
+    title = _("Le tirage au sort de cette séance ne peut plus changer")
+    detail = _(
+        "Ses règles sont publiques depuis la publication. On peut seulement annuler le tirage, au guichet."
+    )
+
+
+class DrawPast(Conflict):
+    slug = "draw-past"
+    title = _("La fermeture du tirage au sort est déjà passée")
+    detail = _("Choisissez une fermeture à venir, puis publiez.")
+
+
 class NotADraft(Conflict):
     slug = "not-a-draft"
     title = _("Seul un brouillon peut être supprimé")

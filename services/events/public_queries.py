@@ -472,7 +472,7 @@ def _statement(
         *_venue_columns(),
         *[
             _SEATS.c[name].label(f"seats_{name}")
-            for name in ("capacity", "available", "held", "waitlisted", "by_kind", "updated_at")
+            for name in ("capacity", "available", "held", "waitlisted", "by_kind", "draw", "updated_at")
         ],
         _distance_column(asked),
         *extra,
@@ -506,7 +506,7 @@ def _venue(row: sa.RowMapping) -> PublicVenue:
 
 
 def _seats(row: sa.RowMapping) -> PublicSeats:
-    names = ("capacity", "available", "held", "waitlisted", "by_kind", "updated_at")
+    names = ("capacity", "available", "held", "waitlisted", "by_kind", "draw", "updated_at")
     return PublicSeats(**{name: row[f"seats_{name}"] for name in names})
 
 

@@ -48,6 +48,7 @@ class PublicSeats:
     waitlisted: int
     updated_at: datetime
     by_kind: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    draw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class PublicSession:
     opens_at: datetime | None = None
     closes_at: datetime | None = None
     waitlist_limit: int | None = None
+    draw_closes_at: datetime | None = None
     registration_modes: tuple[str, ...] = ()
     change_reason: str | None = None
     cancel_reason: str | None = None

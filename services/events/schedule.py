@@ -164,6 +164,7 @@ class SeatPlan:
     releases: Sequence[Release] = ()
     opens_at: datetime | None = None
     closes_at: datetime | None = None
+    draw_closes_at: datetime | None = None
     registration_modes: Sequence[str] = field(default=("web", "phone", "desk"))
 
 
@@ -178,7 +179,26 @@ def check_plan(plan: SeatPlan, when: Times) -> list[FieldError]:
         *_check_held(plan),
         *_check_releases(plan, when),
         *_check_window(plan, when),
+        *_check_draw(plan, when),
     ]
+
+
+DRAW_PAUSE = timedelta(minutes=10)
+"""From the closing of a draw to the draw, in `registrations`."""
+
+
+def _check_draw(plan: SeatPlan, when: Times) -> list[FieldError]:
+    at = plan.draw_closes_at
+    if at is None:
+        return []
+    field, errors = "waitlist/draw/closes_at", []
+    if at + DRAW_PAUSE >= when.starts.utc:
+        errors.append(FieldError(field, _("Fermez le tirage plus de 10 minutes avant le début.")))
+    if plan.opens_at is not None and at <= plan.opens_at:
+        errors.append(FieldError(field, _("Fermez le tirage après l’ouverture des inscriptions.")))
+    if not BY_REGISTRATION & set(plan.registration_modes):
+        errors.append(FieldError(field, _("Un tirage au sort demande des inscriptions.")))
+    return errors
 
 
 _NO_SUCH_SEATS = _("Cette modalité n’a pas de places de cette sorte.")

@@ -16,16 +16,18 @@ class Standing(StrEnum):
     RUNNING = "running"
     DROP_IN = "drop_in"  # nobody registers: one comes
     CONTACT = "contact"  # the venue registers people itself, so no seat is counted here
+    DRAW_CANCELLED = "draw_cancelled"  # its seats were to be drawn, and will not be given
     CLOSED = "closed"
     NOT_OPEN = "not_open"
     UNCOUNTED = "uncounted"  # published a moment ago, or registrations haven't answered yet
+    DRAW = "draw"  # everybody who asks before the draw has the same chance
     FREE = "free"
     ASSISTED = "assisted"  # what is left is kept for those who phone or come to the desk
     LINE_FULL = "line_full"
     FULL = "full"
 
 
-OPEN = frozenset({Standing.FREE, Standing.ASSISTED, Standing.FULL, Standing.UNCOUNTED})
+OPEN = frozenset({Standing.DRAW, Standing.FREE, Standing.ASSISTED, Standing.FULL, Standing.UNCOUNTED})
 """Those that a person can still register for, if only to wait."""
 
 
@@ -52,6 +54,8 @@ def _by_window(session: PublicSession, now: datetime) -> Standing | None:
         return Standing.CONTACT if session.starts_at_utc > now else Standing.RUNNING
     if session.starts_at_utc <= now:
         return Standing.RUNNING
+    if session.seats is not None and session.seats.draw == "cancelled":
+        return Standing.DRAW_CANCELLED
     if session.closes_at is not None and session.closes_at <= now:
         return Standing.CLOSED
     if session.opens_at is not None and session.opens_at > now:
@@ -61,6 +65,8 @@ def _by_window(session: PublicSession, now: datetime) -> Standing | None:
 
 def _by_seats(session: PublicSession) -> Standing:
     seats = session.seats
+    if session.draw_closes_at is not None and (seats is None or seats.draw != "drawn"):
+        return Standing.DRAW
     if seats is None:
         return Standing.UNCOUNTED
     if seats.available > 0:

@@ -24,6 +24,7 @@ _AVAILABILITY = {
     Standing.FULL: "SoldOut",
     Standing.LINE_FULL: "SoldOut",
     Standing.CLOSED: "Discontinued",
+    Standing.DRAW_CANCELLED: "Discontinued",
     Standing.OVER: "Discontinued",
     Standing.CANCELLED: "Discontinued",
 }

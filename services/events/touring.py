@@ -399,6 +399,7 @@ async def _copy_session(
 
     copy.opens_at = shifted(session.opens_at) if session.opens_at else None
     copy.closes_at = shifted(session.closes_at) if session.closes_at else None
+    copy.draw_closes_at = shifted(session.draw_closes_at) if session.draw_closes_at else None
     copy.releases = [
         plans.release_row(Release(shifted(r.at), r.seat_kind, r.channel, r.seats))
         for r in plans.releases_of(session)

@@ -38,10 +38,16 @@ class ReleaseView(View):
     seats: int
 
 
+class DrawView(View):
+    closes_at: datetime
+    first_time_lots: int
+
+
 class WaitlistView(View):
     policy: str
     offer_hours: float
     limit: int | None
+    draw: DrawView | None = None
 
 
 class VenueView(View):

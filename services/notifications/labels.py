@@ -9,6 +9,7 @@ from services.notifications.outcomes import OUTCOMES as OUTCOME_EFFECTS
 
 _CAUSES: Mapping[str, LazyString] = {
     "confirmed": _("Dire que la personne a une place"),
+    "pending": _("Dire que la demande est dans le tirage"),
     "waitlisted": _("Dire que la personne est en attente"),
     "offered": _("Proposer la place qui s’est libérée"),
     "offer_expired": _("Dire que la place n’est plus gardée"),
@@ -18,6 +19,7 @@ _CAUSES: Mapping[str, LazyString] = {
     "session_changed": _("Annoncer un changement"),
     "volunteers_asked": _("Demander si la personne peut laisser sa place"),
     "session_cancelled": _("Annoncer que l’atelier est annulé"),
+    "draw_cancelled": _("Annoncer que le tirage est annulé"),
     "transferred": _("Dire que la personne a changé d’atelier"),
 }
 _REMINDER = _("Rappeler l’atelier")

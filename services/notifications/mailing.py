@@ -19,10 +19,13 @@ LONGEST_WAIT = timedelta(minutes=5)
 
 SILENT = frozenset({"restored"})
 _ENDS = frozenset(
-    {"cancelled_by_person", "cancelled_by_staff", "session_cancelled", "declined", "offer_expired"}
-)
+    {
+        "cancelled_by_person", "cancelled_by_staff", "session_cancelled", "draw_cancelled", "declined",
+        "offer_expired",
+    }
+)  # fmt: skip
 _TELLING = _ENDS | {
-    "confirmed", "waitlisted", "offered", "session_changed", "volunteers_asked", "transferred",
+    "pending", "confirmed", "waitlisted", "offered", "session_changed", "volunteers_asked", "transferred",
 }  # fmt: skip
 
 Key = tuple[int, int, str]

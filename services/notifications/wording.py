@@ -71,6 +71,7 @@ class Facts:
 
 
 _BY_STATUS = {
+    "pending": "pending",
     "confirmed": "confirmed",
     "waitlisted": "waitlisted",
     "offered": "offered",
@@ -106,6 +107,7 @@ def _context(
     here = zone(session.timezone)
     today = now.astimezone(here).date()
     online = cause.seat_kind == "online"
+    draw = cause.draw
     offer_ends_at = cause.offer_expires_at.astimezone(here) if cause.offer_expires_at else None
     return {
         "name": state.name,
@@ -119,6 +121,9 @@ def _context(
         "reason": cause.reason,
         "position": cause.position,
         "alternatives": cause.alternatives[:3],
+        "draw": draw,
+        "draw_closes_at": draw.closes_at.astimezone(here) if draw is not None else None,
+        "draw_is_late": draw is not None and cause.at >= draw.closes_at,
         "online": online,
         "zone": session.timezone if online else None,
         "address": address_lines(session.venue) if session.venue is not None and not online else (),

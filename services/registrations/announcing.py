@@ -68,12 +68,14 @@ async def _announce_next(
 async def _seats(connection: Plain, ids: Sequence[UUID], now: str) -> Payloads:
     """A `SeatsState` of each session; a kind without seats or people is left out."""
     said: Payloads = {
-        id_: dict.fromkeys(_COUNTS, 0) | {"session_id": id_, "by_kind": {}, "updated_at": now} for id_ in ids
+        id_: dict.fromkeys(_COUNTS, 0) | {"session_id": id_, "by_kind": {}, "updated_at": now, "draw": None}
+        for id_ in ids
     }
     for row in await connection.fetch(_SEATS, ids):
         counts = {name: row[name] for name in _COUNTS}
         if any(counts.values()):
             state = said[row["session_id"]]
+            state["draw"] = row["draw_stage"]
             state["by_kind"][row["seat_kind"]] = counts
             for name, count in counts.items():
                 state[name] += count
@@ -131,10 +133,13 @@ where session.id = changed.id returning session.id, reach_version as version,
 _SEATS = """
 select session_id, seat_kind, sum(effective)::int as capacity, sum(confirmed)::int as confirmed,
     sum(offered)::int as offered,
-    coalesce(sum(effective - confirmed - offered) filter (where channel <> ''), 0)::int as held,
-    coalesce(sum(effective - confirmed - offered) filter (where channel = ''), 0)::int as available,
-    coalesce(sum(waiting) filter (where channel = ''), 0)::int as waitlisted
-from seat_pool where session_id = any($1::uuid[]) group by session_id, seat_kind
+    coalesce(sum(effective - confirmed - offered) filter (where channel <> '' and open), 0)::int as held,
+    coalesce(sum(effective - confirmed - offered) filter (where channel = '' and open), 0)::int as available,
+    coalesce(sum(waiting) filter (where channel = ''), 0)::int as waitlisted, min(draw_stage) as draw_stage
+from seat_pool join (
+    select id as session_id, draw_stage, coalesce(draw_stage, 'drawn') = 'drawn' as open from session
+) as draw using (session_id)
+where session_id = any($1::uuid[]) group by session_id, seat_kind
 order by session_id, seat_kind desc
 """
 _REACH = """

@@ -60,6 +60,9 @@ class RegistrationDetail(BaseModel):
     party_size: int
     contact: dict[str, str | None]
     created_at: datetime
+    ticket: int | None
+    """The number in the draw, where seats are drawn."""
+    draw_rank: int | None
     session: SessionSummary
     manage_url: str
 
@@ -322,9 +325,9 @@ async def count_walk_ins(
 @router.get("/sessions/{session_id}/seats")
 async def seats(session_id: UUID, tx: Reading) -> SeatsState:
     """The seats of a session. Public."""
-    await _session(tx, session_id)
+    session = await _session(tx, session_id)
     kinds = (await queries.seats_by_kind(tx, [session_id]))[session_id]
-    return queries.seats_state(session_id, kinds, await decision_time(tx))
+    return queries.seats_state(session_id, kinds, await decision_time(tx), session.draw_stage)
 
 
 @router.get("/sessions/{session_id}/roster")
@@ -398,6 +401,7 @@ async def _detail(tx: AsyncSession, settings: Settings, registration_id: UUID) -
     return RegistrationDetail(
         **detail,
         position=await queries.position(tx, person),
+        ticket=None if row.draw_stage is None else person.seq,
         contact={name: getattr(person, name) for name in ("email", "mobile", "phone", "postal")},
         session=SessionSummary(
             id=facts.id,

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from libs.settings import Settings
+from services.registrations import serving
 from services.registrations.commands import locked, refusals
 from services.registrations.models import Registration, SessionOutcome
 from services.registrations.problems import AlreadyOver, NotBegun, RegistrationUnknown, SessionUnknown
@@ -81,6 +82,8 @@ async def _note(seating: Seating, outcomes: Iterable[tuple[Registration, Outcome
             await seating.do(Attend(ref_of(person), outcome))
         seating.telling.restate(person)
     if changed:
+        people = [person for person, _ in changed]
+        await serving.note(seating.tx, seating.telling.settings, seating.facts, people)
         await _remember(seating.tx, seating.row.id, seating.now)
         await seating.finish()
     return len(changed)

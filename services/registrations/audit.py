@@ -13,11 +13,12 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.registrations import ledger
+from services.registrations import draw_records, ledger
+from services.registrations.draw import Stage, Ticket
 from services.registrations.invariants import broken, broken_seats
 from services.registrations.ledger import Entry, NotAnEntry
 from services.registrations.pools import PoolKey
-from services.registrations.seatbook import Person, Refused, SeatBook
+from services.registrations.seatbook import Draw, Person, Refused, SeatBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ class Tables:
     people: Mapping[UUID, Person]
     line: Sequence[UUID]
     erased: Mapping[str, int]
+    stage: str | None = None
+    draw: Mapping[str, Any] | None = None
+    """Its row in `draw`, if its seats are drawn."""
 
 
 async def audit(url: str) -> Report:
@@ -82,6 +86,7 @@ async def _audited(connection: "asyncpg.Connection[asyncpg.Record]") -> Report:
 async def _compared(entries: AsyncIterator[tuple[int, Entry]], tables: Tables) -> tuple[list[str], int]:
     """What differs, and how many entries were read."""
     book: SeatBook | None = None
+    held: Draw | None = None
     count, at = 0, datetime.min.replace(tzinfo=UTC)
     async for number, found in entries:
         count, at = count + 1, found.at
@@ -89,6 +94,7 @@ async def _compared(entries: AsyncIterator[tuple[int, Entry]], tables: Tables) -
             return [f"entry {count} is missing from the ledger"], count
         try:
             book, wrong = replayed(book, found)
+            held = _draw_of(found) or held
         except (NotAnEntry, Refused, KeyError) as error:
             return [f"entry {number}: {found.command} can't be carried out again ({error!r})"], count
         if wrong:
@@ -97,7 +103,7 @@ async def _compared(entries: AsyncIterator[tuple[int, Entry]], tables: Tables) -
         return [f"the ledger ends at entry {count}, the session at {tables.last_entry}"], count
     if book is None:
         return [], count
-    return [*differences(book, tables), *broken(book, at)], count
+    return [*differences(book, tables), *_of_the_draw(book, held, tables), *broken(book, at)], count
 
 
 def replayed(book: SeatBook | None, found: Entry) -> tuple[SeatBook, str]:
@@ -141,6 +147,43 @@ def _people_who_differ(book: SeatBook, tables: Tables) -> Iterable[str]:
         yield f"{dict(gone - Counter(tables.erased))} are in the ledger, neither in the tables nor erased"
 
 
+def _draw_of(found: Entry) -> Draw | None:
+    command = ledger.command_of(found) if found.command == "draw" else None
+    return command if isinstance(command, Draw) else None
+
+
+def _of_the_draw(book: SeatBook, held: Draw | None, tables: Tables) -> Iterable[str]:
+    """What was committed to and published is what was drawn."""
+    if tables.stage != book.stage:
+        yield f"the draw is {tables.stage}, by the ledger {book.stage}"
+    record = tables.draw
+    if record is None:
+        if book.stage is not None:
+            yield "what its draw commits to is missing"
+        return
+    wrong = draw_records.differs(record)
+    if wrong:
+        yield f"draw: {wrong}"
+    over = Stage.DRAWN if record["drawn_at"] else Stage.CANCELLED if record["cancelled_at"] else None
+    if (over or Stage.TO_COME) != book.stage:
+        yield f"what is published is a draw {over or Stage.TO_COME}, by the ledger {book.stage}"
+    if held is None:
+        return
+    published = tuple(Ticket(number, lots) for number, lots in record["tickets"] or ())
+    if held != Draw(record["seed"], published):
+        yield "what was drawn is not the seed and the tickets that were published"
+    if record["cancelled_at"] is None and wrong == "":
+        yield from _outcomes(book, record)
+
+
+def _outcomes(book: SeatBook, record: Mapping[str, Any]) -> Iterable[str]:
+    ranks = {person.seq: person.rank for person in book.people.values() if person.rank is not None}
+    withdrawn = draw_records.WITHDRAWN
+    said = {number: rank for number, rank, outcome in record["result"] or () if outcome != withdrawn}
+    if said != ranks:
+        yield f"the draw published the ranks {said}, by the ledger {ranks}"
+
+
 async def _entries_of(
     connection: "asyncpg.Connection[asyncpg.Record]", session_id: UUID
 ) -> AsyncIterator[tuple[int, Entry]]:
@@ -150,12 +193,13 @@ async def _entries_of(
 
 
 async def _tables_of(connection: "asyncpg.Connection[asyncpg.Record]", session_id: UUID) -> Tables:
-    session = await connection.fetchrow("select last_seq, last_entry from session where id = $1", session_id)
+    session = await connection.fetchrow(_SESSION, session_id)
     assert session is not None, "sessions are never deleted, and this is one snapshot"
     pools = await connection.fetch(_POOLS, session_id)
     people = [_person_of(row) for row in await connection.fetch(_PEOPLE, session_id)]
     line = await connection.fetch(_LINE, session_id)
     erased = await connection.fetch(_ERASED, session_id)
+    drawn = await connection.fetchrow(_DRAW, session_id)
     return Tables(
         session["last_seq"],
         session["last_entry"],
@@ -163,7 +207,17 @@ async def _tables_of(connection: "asyncpg.Connection[asyncpg.Record]", session_i
         {person.ref: person for person in people},
         [row["ledger_ref"] for row in line],
         {row["status"]: row["count"] for row in erased},
+        session["draw_stage"],
+        None if drawn is None else _draw_row(drawn),
     )
+
+
+def _draw_row(row: asyncpg.Record) -> Mapping[str, Any]:
+    documents = ("rules", "tickets", "result")
+    return {
+        **row,
+        **{name: None if row[name] is None else orjson.loads(row[name]) for name in documents},
+    }
 
 
 def _person_of(row: asyncpg.Record) -> Person:
@@ -177,6 +231,7 @@ def _person_of(row: asyncpg.Record) -> Person:
         pool=row["pool_channel"],
         priority=row["priority"],
         place=row["place"],
+        rank=row["draw_rank"],
         granted=row["granted"],
         offer_until=until and until.astimezone(UTC),
     )
@@ -188,19 +243,25 @@ def _plain(value: Any) -> Any:
 
 
 _SESSIONS = "select id from session where facts is not null order by id"
+_SESSION = "select last_seq, last_entry, draw_stage from session where id = $1"
+_DRAW = """
+select rules, seed, commitment, tickets, tickets_hash, drawn_at, result, cancelled_at from draw
+where session_id = $1
+"""
 _ENTRIES = "select entry, at, command, inputs, touched from seat_ledger where session_id = $1 order by entry"
 _POOLS = """
 select seat_kind, channel, effective, confirmed, offered, waiting, granted from seat_pool
 where session_id = $1
 """
 _PEOPLE = """
-select ledger_ref, seq, seat_kind, channel, status, pool_channel, priority, place, granted, offer_expires_at
+select ledger_ref, seq, seat_kind, channel, status, pool_channel, priority, place, draw_rank,
+    granted, offer_expires_at
 from registration where session_id = $1 and ledger_ref is not null order by seq
 """
 _LINE = """
 select ledger_ref from registration
 where session_id = $1 and status = 'waitlisted' and ledger_ref is not null
-order by -priority, coalesce(place, seq), seq
+order by -priority, coalesce(place, draw_rank, seq), seq
 """
 _ERASED = """
 select status, count(*) from registration where session_id = $1 and ledger_ref is null group by status

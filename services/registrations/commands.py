@@ -19,6 +19,8 @@ from services.registrations.models import AccommodationRequest, Consent, Registr
 from services.registrations.problems import (
     AlreadyOver,
     AlreadyRegistered,
+    DrawCancelled,
+    DrawOver,
     NoSeat,
     NotBegun,
     NotWaiting,
@@ -345,6 +347,8 @@ _PROBLEMS = {
     seatbook.TooEarly: TooEarly,
     seatbook.NotBegun: NotBegun,
     seatbook.NoSeat: NoSeat,
+    seatbook.DrawOver: DrawOver,
+    seatbook.DrawCancelled: DrawCancelled,
 }
 
 

@@ -46,6 +46,8 @@ async def apply_session(
     if envelope.newness <= (row.epoch, row.version):
         return
     before = await Seating.lock(tx, settings, state.id)
+    if before is not None:
+        state = _as_committed(state, before.facts)
     row.epoch, row.version = envelope.epoch, envelope.version
     row.facts = state.model_dump(mode="json")
     row.status = state.status
@@ -55,6 +57,12 @@ async def apply_session(
     assert seating is not None, "the row was just written"
     await _change(seating, state, None if before is None else before.facts)
     await seating.finish()
+
+
+def _as_committed(state: SessionState, before: SessionState) -> SessionState:
+    """How seats are given is decided before the first request: a draw can't be changed, nor made later."""
+    kept = {"policy": before.waitlist.policy, "draw": before.waitlist.draw}
+    return state.model_copy(update={"waitlist": state.waitlist.model_copy(update=kept)})
 
 
 async def _change(seating: Seating, state: SessionState, before: SessionState | None) -> None:

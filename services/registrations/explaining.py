@@ -16,7 +16,8 @@ class Rank(Generic[W]):
     """Where somebody stands among those who wait for the same kind of seat; `position` 1 is next.
 
     Ahead of them are `higher` people of a higher class, `moved` whom staff put there within their own
-    class, and `earlier` who asked before. `held`: a seat kept for their channel may come to them too.
+    class, `drawn` whom the draw put there, and `earlier` who asked before. `held`: a seat kept for their
+    channel may come to them too.
     """
 
     waiter: W
@@ -24,10 +25,11 @@ class Rank(Generic[W]):
     moved: int
     earlier: int
     held: bool = False
+    drawn: int = 0
 
     @property
     def ahead(self) -> int:
-        return self.higher + self.moved + self.earlier
+        return self.higher + self.moved + self.earlier + self.drawn
 
     @property
     def position(self) -> int:
@@ -36,17 +38,18 @@ class Rank(Generic[W]):
 
 @dataclass(slots=True)
 class _Passed:
-    """Those of one kind of seat that were counted so far; `moved` and `earlier` are of class `priority`."""
+    """Those of one kind of seat that were counted so far; all but `higher` are of class `priority`."""
 
     priority: int
     higher: int = 0
     moved: int = 0
     earlier: int = 0
+    drawn: int = 0
 
     def enter(self, priority: int) -> None:
         if priority != self.priority:
-            self.higher += self.moved + self.earlier
-            self.priority, self.moved, self.earlier = priority, 0, 0
+            self.higher += self.moved + self.earlier + self.drawn
+            self.priority, self.moved, self.earlier, self.drawn = priority, 0, 0, 0
 
 
 def ranks(waiters: Iterable[W], held: Collection[PoolKey]) -> list[Rank[W]]:
@@ -57,11 +60,14 @@ def ranks(waiters: Iterable[W], held: Collection[PoolKey]) -> list[Rank[W]]:
         before = passed.setdefault(waiter.kind, _Passed(waiter.priority))
         before.enter(waiter.priority)
         own_pool = PoolKey(waiter.kind, waiter.channel)
-        found.append(Rank(waiter, before.higher, before.moved, before.earlier, own_pool in held))
-        if waiter.place is None:
-            before.earlier += 1
-        else:
+        counted = (before.higher, before.moved, before.earlier, own_pool in held, before.drawn)
+        found.append(Rank(waiter, *counted))
+        if waiter.place is not None:
             before.moved += 1
+        elif waiter.rank is not None:
+            before.drawn += 1
+        else:
+            before.earlier += 1
     return found
 
 
@@ -73,6 +79,8 @@ def why(rank: Rank[W], language: str, moved_at: datetime | None = None) -> tuple
     """
     waiter = rank.waiter
     sentences = [_("Demande numéro %(seq)s.", seq=waiter.seq)]
+    if waiter.rank is not None:
+        sentences.append(_("Rang %(rank)s au tirage.", rank=waiter.rank))
     if waiter.priority:
         sentences.append(_("Classe prioritaire %(priority)s.", priority=waiter.priority))
     if waiter.place is not None:
@@ -113,6 +121,14 @@ def _causes(rank: Rank[W]) -> tuple[tuple[int, LazyString], ...]:
                 "L’équipe a placé une personne avant elle.",
                 "L’équipe a placé %(count)s personnes avant elle.",
                 rank.moved,
+            ),
+        ),
+        (
+            rank.drawn,
+            ngettext(
+                "Le tirage a placé une personne avant elle.",
+                "Le tirage a placé %(count)s personnes avant elle.",
+                rank.drawn,
             ),
         ),
         (

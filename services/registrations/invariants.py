@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
+from services.registrations.draw import Stage
 from services.registrations.pools import GENERAL, PoolKey
 from services.registrations.seatbook import SEATED, SeatBook
 
 
 def broken(book: SeatBook, now: datetime) -> list[str]:
     """Every rule that `book`, with all its people, breaks: one sentence each, none if all is well."""
-    return [*broken_seats(book, now), *_counts(book), *_people(book)]
+    return [*broken_seats(book, now), *_counts(book), *_people(book), *_draw(book)]
 
 
 def broken_seats(book: SeatBook, now: datetime) -> list[str]:
@@ -65,6 +66,19 @@ def _people(book: SeatBook) -> Iterable[str]:
             person.offer_until is not None
         ):
             yield f"S3: {person.ref} is {person.status} with pool {person.pool}, until {person.offer_until}"
+
+
+def _draw(book: SeatBook) -> Iterable[str]:
+    """Only a draw that is to come keeps anybody pending, and until then nobody has a seat or a rank."""
+    ranks = Counter(person.rank for person in book.people.values() if person.rank is not None)
+    yield from (f"S4: rank {rank} was drawn {count} times" for rank, count in ranks.items() if count > 1)
+    for person in book.people.values():
+        if person.status == "pending" and book.stage is not Stage.TO_COME:
+            yield f"S3: {person.ref} waits for a draw that is {book.stage}"
+        if person.rank is not None and book.stage is not Stage.DRAWN:
+            yield f"S4: {person.ref} has rank {person.rank} of a draw that is {book.stage}"
+    if book.stage is Stage.TO_COME and any(pool.used for pool in book.pools.values()):
+        yield "S2: somebody has a seat before the draw"
 
 
 def _name(key: PoolKey) -> str:

@@ -12,13 +12,16 @@ from uuid import UUID
 
 from libs.messaging.contracts import HeldSeats
 from libs.messaging.contracts import Release as DatedRelease
+from services.registrations.draw import DrawTerms, Ticket
 from services.registrations.pools import Plan
 from services.registrations.seatbook import (
     Accept,
     Attend,
     Cancel,
+    CancelDraw,
     Command,
     Decline,
+    Draw,
     Grant,
     Lapse,
     Move,
@@ -38,7 +41,7 @@ OPEN = "open"
 _NAMES: Mapping[type[Any], str] = {
     Replan: "replan", Request: "request", Cancel: "cancel", Accept: "accept", Decline: "decline",
     Lapse: "lapse", NoAnswer: "no_answer", Release: "release", Grant: "grant", Move: "move",
-    Prioritise: "prioritise", Attend: "attend",
+    Prioritise: "prioritise", Attend: "attend", Draw: "draw", CancelDraw: "cancel_draw",
 }  # fmt: skip
 
 
@@ -93,7 +96,9 @@ def inputs_of(command: Command) -> dict[str, Any]:
             return {"ref": ref, "outcome": outcome}
         case Cancel(ref) | Accept(ref) | Decline(ref) | NoAnswer(ref) | Grant(ref):
             return {"ref": ref}
-        case Lapse() | Release():
+        case Draw(seed, tickets):
+            return {"seed": seed.hex(), "tickets": [list(ticket) for ticket in tickets]}
+        case Lapse() | Release() | CancelDraw():
             return {}
 
 
@@ -117,6 +122,11 @@ def command_of(found: Entry) -> Command:
                 return Lapse()
             case "release":
                 return Release()
+            case "draw":
+                tickets = tuple(Ticket(number, lots) for number, lots in inputs["tickets"])
+                return Draw(bytes.fromhex(inputs["seed"]), tickets)
+            case "cancel_draw":
+                return CancelDraw()
         return _ON_ONE[found.command](UUID(inputs["ref"]))
     except (KeyError, TypeError, ValueError) as error:
         raise NotAnEntry(f"{found.command}: {error!r}") from error
@@ -150,6 +160,8 @@ def standing(person: Person) -> dict[str, Any]:
         found["priority"] = person.priority
     if person.place is not None:
         found["place"] = _digits(person.place)
+    if person.rank is not None:
+        found["rank"] = person.rank
     if person.granted:
         found["granted"] = True
     if person.offer_until is not None:
@@ -175,13 +187,15 @@ def person_of(found: Mapping[str, Any]) -> Person:
         pool=found.get("pool"),
         priority=found.get("priority", 0),
         place=None if place is None else Decimal(place),
+        rank=found.get("rank"),
         granted=found.get("granted", False),
         offer_until=None if until is None else datetime.fromisoformat(until),
     )
 
 
 def terms_json(terms: Terms) -> dict[str, Any]:
-    return {
+    """What is as usual is left out, but for what the first entries said already."""
+    found: dict[str, Any] = {
         "capacity": dict(terms.plan.capacity),
         "held": [[item.seat_kind, item.channel, item.seats] for item in terms.plan.held],
         "releases": [
@@ -193,9 +207,14 @@ def terms_json(terms: Terms) -> dict[str, Any]:
         "offer_hours": terms.offer_hours,
         "limit": terms.limit,
     }
+    if terms.draw is not None:
+        found["draw"] = {"closes_at": terms.draw.closes_at.isoformat()}
+    return found
 
 
 def terms_of_json(found: Mapping[str, Any]) -> Terms:
+    """The reverse of `terms_json`."""
+    drawn = found.get("draw")
     held = tuple(
         HeldSeats(seat_kind=kind, channel=channel, seats=seats) for kind, channel, seats in found["held"]
     )
@@ -210,4 +229,5 @@ def terms_of_json(found: Mapping[str, Any]) -> Terms:
         status=found["status"],
         offer_hours=found["offer_hours"],
         limit=found["limit"],
+        draw=None if drawn is None else DrawTerms(datetime.fromisoformat(drawn["closes_at"])),
     )

@@ -12,13 +12,16 @@ from libs.web.app import Service, create_app
 from libs.web.parked import parked_router
 from services.registrations import (
     api,
+    api_draw,
     commands,
     desk,
     desk_attendance,
+    desk_draw,
     desk_line,
     desk_registration,
     desk_signup,
     desk_transfer,
+    draw_page,
     own_page,
     pages,
 )
@@ -55,11 +58,14 @@ def create(service: Service) -> FastAPI:
         routers=[
             register_router(),
             api.router,
+            api_draw.router,
             parked_router(service.name, box),
             pages.router,
             own_page.router,
+            draw_page.router,
             desk.router,
             desk_attendance.router,
+            desk_draw.router,
             desk_signup.router,
             desk_line.router,
             desk_transfer.router,

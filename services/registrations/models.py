@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel
 from libs.database import service_metadata
 from libs.messaging.tables import messaging_tables
 from libs.web.idempotency import idempotency_table
+from services.registrations.draw import Stage
 from services.registrations.seatbook import LIVE
 
 metadata = service_metadata()
@@ -67,8 +68,11 @@ class SessionCopy(Model, table=True):
     seats_dirty: bool = False
     reach_version: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
     reach_dirty: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    draw_stage: str | None = None
+    """How far the draw has come (`draw.Stage`); null where seats are not drawn."""
 
     __table_args__ = (
+        _one_of("draw_stage", tuple(Stage)),
         sa.Index("ix_session_dirty", "id", postgresql_where=sa.text("seats_dirty")),
         sa.Index("ix_session_reach_dirty", "id", postgresql_where=sa.text("reach_dirty")),
         # The counters change with every registration: the facts are kept apart, so that they aren't copied.
@@ -135,6 +139,8 @@ class Registration(Model, table=True):
     priority: int = Field(default=0, sa_type=sa.SmallInteger, sa_column_kwargs={"server_default": "0"})
     place: Decimal | None = Field(default=None, sa_type=sa.Numeric)
     """Where staff have moved the person in the line, in the units of `seq`."""
+    draw_rank: int | None = None
+    """What the draw gave the person; `seq` was their ticket."""
     granted: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     ledger_ref: UUID | None = Field(default=None, unique=True)
     """Who this is in the seat ledger; emptied when the person is erased."""
@@ -232,6 +238,62 @@ class StaffAction(Model, table=True):
     reason: str
     by: str
     at: datetime = _instant()
+
+
+class DrawRecord(Model, table=True):
+    """The draw of one session's seats: what was committed to, and what is published step by step.
+
+    `rules` is `draw.rules_of`. `tickets`, `[[ticket, lots]…]` in the order of their numbers, is null until
+    the closing; `result`, `[[ticket, rank, outcome]…]` in the order of the ranks, until the draw. The outcome
+    is `confirmed`, `waitlisted`, or `withdrawn` for who left before the draw. Nothing here names anybody.
+    The database refuses to change what was committed to or published.
+    """
+
+    __tablename__ = "draw"
+
+    session_id: UUID = Field(primary_key=True, foreign_key="session.id")
+    rules: dict[str, Any] = Field(sa_type=JSONB)
+    seed: bytes = Field(sa_type=sa.LargeBinary)
+    """Nobody's to see before `drawn_at`."""
+    commitment: str
+    opened_at: datetime = _instant()
+    closes_at: datetime = _instant()
+    closed_at: datetime | None = _instant(default=None)
+    last_ticket: int | None = Field(default=None, sa_type=sa.BigInteger)
+    """The highest number given before the closing."""
+    tickets: list[list[int]] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    tickets_hash: str | None = None
+    drawn_at: datetime | None = _instant(default=None)
+    result: list[list[Any]] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    cancelled_at: datetime | None = _instant(default=None)
+    cancel_reason: str | None = None
+
+    __table_args__ = (
+        sa.CheckConstraint(
+            "num_nonnulls(closed_at, last_ticket, tickets, tickets_hash) in (0, 4)", name="closed_as_a_whole"
+        ),
+        sa.CheckConstraint("num_nonnulls(drawn_at, result) in (0, 2)", name="drawn_as_a_whole"),
+        sa.CheckConstraint("drawn_at is null or closed_at is not null", name="closed_before_it_is_drawn"),
+        sa.CheckConstraint("num_nonnulls(drawn_at, cancelled_at) < 2", name="drawn_or_cancelled"),
+        sa.Index(
+            "ix_draw_to_come",
+            "closes_at",
+            postgresql_where=sa.text("num_nonnulls(drawn_at, cancelled_at) = 0"),
+        ),
+    )
+
+
+class Served(Model, table=True):
+    """Somebody, by a keyed pseudonym of their name and one way to reach them, came to a session that year.
+
+    Written for those alone who asked for the lots of a first time; gone with the programme year.
+    """
+
+    __tablename__ = "served"
+
+    pseudonym: bytes = Field(primary_key=True, sa_type=sa.LargeBinary)
+    session_id: UUID = Field(primary_key=True)
+    year: int = Field(index=True)
 
 
 class LedgerEntry(Model, table=True):

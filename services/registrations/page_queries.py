@@ -34,6 +34,7 @@ _ENDED_BY = {
     "cancelled_by_person": "person",
     "cancelled_by_staff": "staff",
     "session_cancelled": "session",
+    "draw_cancelled": "draw",
 }
 MANY = 50
 """People found by one search, and sessions on one page of the desk's list."""
@@ -106,6 +107,9 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         now_at=await _transferred_to(tx, person.id) if person.status == "cancelled" else None,
         granted=person.granted,
         version=person.version,
+        ticket=None if session.draw is None else person.seq,
+        rank=person.draw_rank,
+        asked_at=person.created_at,
     )
 
 
@@ -280,9 +284,17 @@ async def _views(
                 facts=facts,
                 seats=seats,
                 by_kind=kinds[row.id],
-                standing=standing_of(facts, seats, now, has_link=row.online_url is not None, channel=channel),
+                standing=standing_of(
+                    facts,
+                    seats,
+                    now,
+                    has_link=row.online_url is not None,
+                    channel=channel,
+                    draw=row.draw_stage,
+                ),
                 now=now,
                 room_link=row.online_url,
+                draw_stage=row.draw_stage,
             )
         )
     return views

@@ -40,6 +40,23 @@ class SessionFull(Conflict):
     title = _("Cet atelier est complet et sa liste d’attente aussi")
 
 
+class DrawCancelled(Conflict):
+    slug = "draw-cancelled"
+    title = _("Le tirage au sort de cet atelier a été annulé")
+    detail = _("Cet atelier ne prend plus de demande.")
+
+
+class DrawOver(Conflict):
+    slug = "draw-over"
+    title = _("Il n’y a pas de tirage à venir")
+    detail = _("Le tirage a déjà eu lieu, ou il a été annulé.")
+
+
+class DrawUnknown(NotFound):
+    slug = "draw-unknown"
+    title = _("Il n’y a pas de tirage au sort pour cet atelier")
+
+
 class MaybeDuplicate(Conflict):
     slug = "maybe-duplicate"
     title = _("Une inscription au même nom existe déjà")

@@ -23,9 +23,13 @@ _SEATS = sa.text(
     with pool as (
         select session_id, seat_kind, sum(effective) as capacity, sum(confirmed) as confirmed,
             sum(offered) as offered,
-            coalesce(sum(effective - confirmed - offered) filter (where channel <> ''), 0) as held,
-            coalesce(sum(effective - confirmed - offered) filter (where channel = ''), 0) as available
-        from seat_pool where session_id = any(:ids) group by session_id, seat_kind
+            coalesce(sum(effective - confirmed - offered) filter (where channel <> '' and open), 0) as held,
+            coalesce(sum(effective - confirmed - offered) filter (where channel = '' and open), 0)
+                as available
+        from seat_pool join (
+            select id as session_id, coalesce(draw_stage, 'drawn') = 'drawn' as open from session
+        ) as draw using (session_id)
+        where session_id = any(:ids) group by session_id, seat_kind
     ), line as (
         select session_id, seat_kind, count(*) as waitlisted
         from registration where session_id = any(:ids) and status = 'waitlisted'
@@ -61,10 +65,13 @@ def total(kinds: dict[str, SeatsOfKind]) -> SeatsOfKind:
     )
 
 
-def seats_state(session_id: UUID, kinds: dict[str, SeatsOfKind], at: datetime) -> SeatsState:
+def seats_state(
+    session_id: UUID, kinds: dict[str, SeatsOfKind], at: datetime, draw: str | None = None
+) -> SeatsState:
     """The public message about a session's seats; a kind without seats or people is left out."""
     shown = {kind: seats for kind, seats in kinds.items() if any(seats.model_dump().values())}
-    return SeatsState(session_id=session_id, by_kind=shown, updated_at=at, **total(kinds).model_dump())
+    counts = total(kinds).model_dump()
+    return SeatsState(session_id=session_id, by_kind=shown, updated_at=at, draw=draw, **counts)
 
 
 async def alternatives(
@@ -159,7 +166,10 @@ async def staff_actions(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, lis
 
 
 async def free_pools(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[PoolKey, int]]:
-    """The free seats of each pool of these sessions that nobody waits for: what a newcomer may take."""
+    """The free seats of each pool of these sessions that nobody waits for: what a newcomer may take.
+
+    None where a draw is to come, or was given up.
+    """
     found: dict[UUID, dict[PoolKey, int]] = {id_: {} for id_ in ids}
     rows = await tx.execute(_FREE, {"ids": list(ids)})
     for row in rows:
@@ -179,8 +189,10 @@ def _decision(person: Registration, actions: Sequence[StaffAction]) -> StaffActi
 
 
 _FREE = sa.text(
-    "select session_id, seat_kind, channel, effective - confirmed - offered as free from seat_pool"
+    "select session_id, seat_kind, channel, effective - confirmed - offered as free"
+    " from seat_pool join session on session.id = session_id"
     " where session_id = any(:ids) and waiting = 0 and effective > confirmed + offered"
+    " and coalesce(draw_stage, 'drawn') = 'drawn'"
 )
 _HELD = sa.text(
     "select seat_kind, channel from seat_pool where session_id = :id and channel <> '' and effective > 0"

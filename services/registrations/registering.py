@@ -20,10 +20,17 @@ from libs.settings import Settings
 from libs.web.problems import Problem
 from services.registrations import ledger, opening, seatbook
 from services.registrations.confirmation import new_number
+from services.registrations.draw import Stage
 from services.registrations.inputs import RegistrationRequest
 from services.registrations.known_sessions import Known, KnownSessions
 from services.registrations.pools import GENERAL, PoolKey
-from services.registrations.problems import KeyReused, MaybeDuplicate, SessionFull, SessionUnknown
+from services.registrations.problems import (
+    DrawCancelled,
+    KeyReused,
+    MaybeDuplicate,
+    SessionFull,
+    SessionUnknown,
+)
 from services.registrations.registering_sql import (
     ANSWERS,
     FACTS,
@@ -34,6 +41,7 @@ from services.registrations.registering_sql import (
     WRITE,
 )
 from services.registrations.seatbook import Person, Pool, SeatBook
+from services.registrations.telling import draw_url
 
 WORDING = "2026-11"
 """The version of the consent texts in use, kept with each consent."""
@@ -162,7 +170,7 @@ class _Session:
         if self.known is not before.known or self.last_entry not in (before.was_entry, before.last_entry):
             raise Overtaken
         pools = {key: replace(pool) for key, pool in before.book.pools.items()}
-        book = SeatBook(before.book.terms, pools, {}, before.book.last_seq)
+        book = SeatBook(before.book.terms, pools, {}, before.book.last_seq, before.book.stage)
         return _Session(self.id, self.known, book, before.last_entry, before.last_entry)
 
 
@@ -249,6 +257,7 @@ def _session(known: KnownSessions, id_: UUID, row: Mapping[str, Any]) -> _Sessio
         {PoolKey(kind, channel): Pool(*counts) for kind, channel, *counts in row["pools"] or ()},
         {},
         row["last_seq"],
+        row["draw_stage"] and Stage(row["draw_stage"]),
     )
     return _Session(id_, version, book, row["last_entry"], row["last_entry"])
 
@@ -370,6 +379,8 @@ class _Batch:
             (person,) = session.book.do(command, self.read.now)
         except seatbook.Full:
             raise SessionFull from None
+        except seatbook.DrawCancelled:
+            raise DrawCancelled from None
         return self._admitted(ask, session, person, command)
 
     def _first_with_key(self, key: ClientKey) -> "tuple[bytes, Registered] | None":
@@ -437,7 +448,7 @@ async def _write(connection: Plain, batch: _Batch) -> None:
     """One statement: people, their ledger, their notices, their keys, and how far each session has come."""
     settings, read, admitted = batch.settings, batch.read, batch.admitted
     at = read.now.isoformat()
-    causes = [_cause(one, read.epoch, at) for one in admitted]
+    causes = [_cause(settings, one, read.epoch, at) for one in admitted]
     unchanged = await connection.fetchval(
         WRITE,
         read.now,
@@ -542,7 +553,7 @@ def _bytea(value: bytes) -> str:
     return "\\x" + value.hex()
 
 
-def _cause(one: _Admitted, epoch: int, at: str) -> bytes:
+def _cause(settings: Settings, one: _Admitted, epoch: int, at: str) -> bytes:
     """A `Cause` as JSON, without building the model: the session's facts are serialised once a version."""
     confirmed = one.person.status == "confirmed"
     known = one.session.known
@@ -562,8 +573,23 @@ def _cause(one: _Admitted, epoch: int, at: str) -> bytes:
             "session": known.told_with_link if confirmed and one.person.kind == "online" else known.told,
             "previous": None,
             "alternatives": (),
+            "draw": _draw(settings, one),
         }
     )
+
+
+def _draw(settings: Settings, one: _Admitted) -> dict[str, Any] | None:
+    """A `DrawFacts`, for who waits for a draw: the number of the request is the ticket."""
+    drawn = one.session.known.facts.waitlist.drawn
+    if one.person.status != "pending" or drawn is None:
+        return None
+    return {
+        "ticket": one.person.seq,
+        "closes_at": drawn.closes_at,
+        "url": draw_url(settings, one.session.id),
+        "rank": None,
+        "tickets": None,
+    }
 
 
 def _envelope(settings: Settings, one: _Admitted, epoch: int, at: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ select json_build_object(
             'newness', json_build_array(epoch, version, access_epoch, access_version),
             'last_seq', last_seq,
             'last_entry', last_entry,
+            'draw_stage', draw_stage,
             'due', coalesce(next_release_at <= clock.decision_time(), false),
             'pools', (
                 select json_agg(
@@ -59,8 +60,8 @@ PLACE = """
 select count(*) from registration as other join registration as person on person.id = $1
 where other.session_id = person.session_id and other.status = 'waitlisted'
     and other.seat_kind = person.seat_kind
-    and (-other.priority, coalesce(other.place, other.seq), other.seq)
-        <= (-person.priority, coalesce(person.place, person.seq), person.seq)
+    and (-other.priority, coalesce(other.place, other.draw_rank, other.seq), other.seq)
+        <= (-person.priority, coalesce(person.place, person.draw_rank, person.seq), person.seq)
 """
 
 # Rows come as JSON, which costs the process that sends them a tenth of what arrays do; a message as it is.

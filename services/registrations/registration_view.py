@@ -29,10 +29,11 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationView:
-    """`ahead`: people before them in the line. `ended_by`: person, staff or session, when it is known.
+    """`ahead`: people before them in the line. `ended_by`: person, staff, session or draw, if it is known.
 
     `before`: the session as it was, for somebody whose session was moved after they registered. `was_at` and
-    `now_at`: where somebody was transferred from, and to. `granted`: their seat is over capacity.
+    `now_at`: where somebody was transferred from, and to. `granted`: their seat is over capacity. `ticket`:
+    their number in the draw, where seats are drawn; `rank`: what it gave them, if they asked in time.
     """
 
     id: UUID
@@ -56,6 +57,15 @@ class RegistrationView:
     now_at: Elsewhere | None = None
     granted: bool = False
     version: int = 0
+    ticket: int | None = None
+    rank: int | None = None
+    asked_at: datetime | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the draw had closed when the request came: it stands behind all who were drawn."""
+        draw = self.session.draw
+        return draw is not None and self.asked_at is not None and self.asked_at >= draw.closes_at
 
     @property
     def is_live(self) -> bool:
@@ -133,7 +143,7 @@ ROUTES = {
 }
 
 STATUSES = {
-    "pending": _("À l’étude"),
+    "pending": _("Attend le tirage"),
     "waitlisted": _("En attente"),
     "offered": _("Place offerte"),
     "confirmed": _("A une place"),
@@ -152,6 +162,8 @@ def state_of(person: RegistrationView, language: str) -> State:
     match person.status:
         case "confirmed":
             return _confirmed(person)
+        case "pending" if person.session.draw is not None:
+            return _before_the_draw(person, language)
         case "waitlisted":
             return _waitlisted(person)
         case "offered":
@@ -187,7 +199,46 @@ def _confirmed(person: RegistrationView) -> State:
             return State("info", _("Cet atelier est terminé."), (_("Vous aviez une place."),))
         case Standing.RUNNING:
             return State("done", _("Vous avez une place."), (_("L’atelier a commencé."),))
-    return State("done", _("Vous avez une place."), (_told_of_changes(person),))
+    return State("done", _("Vous avez une place."), (*_drawn(person), _told_of_changes(person)))
+
+
+def _before_the_draw(person: RegistrationView, language: str) -> State:
+    """What one has of a draw before it is held: a ticket, and when it is."""
+    match person.session.standing:
+        case Standing.CANCELLED:
+            return State("cancelled", _("Cet atelier est annulé."))
+        case Standing.OVER | Standing.RUNNING:
+            return State("info", _("Le tirage au sort n’a pas eu lieu."), (_("Cet atelier a commencé."),))
+    closes_at = person.session.draw_closes_at
+    assert closes_at is not None, "who waits for a draw knows when it is"
+    told = _("Après le tirage, nous vous prévenons %(route)s.", route=ROUTES[person.route])
+    nothing = _("Vous n’avez rien à faire.")
+    if person.is_late:
+        late = _("Elle est arrivée après la fermeture du tirage : elle passe après les autres.")
+        return State("waiting", _("Votre demande est notée."), (late, told, nothing))
+    number = _("Votre numéro dans le tirage est le %(ticket)s.", ticket=person.ticket)
+    if person.session.draw_is_closed:
+        soon = _("Le tirage est fermé. Le résultat arrive dans quelques minutes.")
+        return State("waiting", _("Votre demande attend le tirage au sort."), (number, soon, told))
+    moment = formats.full_stop(formats.at(closes_at, language))
+    return State(
+        "waiting",
+        _("Votre demande attend le tirage au sort du %(moment)s", moment=moment),
+        (number, _("Toutes les demandes reçues avant ont la même chance."), told, nothing),
+    )
+
+
+def _drawn(person: RegistrationView) -> tuple[LazyString, ...]:
+    """The rank that the draw gave, for who was in it."""
+    if person.rank is None:
+        return ()
+    return (
+        _(
+            "Au tirage, votre numéro %(ticket)s a eu le rang %(rank)s.",
+            ticket=person.ticket,
+            rank=person.rank,
+        ),
+    )
 
 
 def _waitlisted(person: RegistrationView) -> State:
@@ -202,6 +253,7 @@ def _waitlisted(person: RegistrationView) -> State:
         "waiting",
         _("Vous êtes en attente : %(ahead)s.", ahead=ahead),
         (
+            *_drawn(person),
             _(
                 "Si une place se libère pour vous, nous vous prévenons %(route)s.",
                 route=ROUTES[person.route],
@@ -226,6 +278,8 @@ def _offered(person: RegistrationView, language: str) -> State:
 def _cancelled(person: RegistrationView) -> State:
     if person.ended_by == "session" or person.session.standing is Standing.CANCELLED:
         return State("cancelled", _("Cet atelier est annulé."), _reason(person))
+    if person.ended_by == "draw":
+        return State("cancelled", _("Le tirage au sort de cet atelier a été annulé."), _reason(person))
     if person.ended_by == "staff":
         return State("cancelled", _("Nous avons annulé votre inscription."), _reason(person))
     if person.ended_by == "person":

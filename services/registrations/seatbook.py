@@ -11,7 +11,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.messaging.contracts import SessionState
-from services.registrations import offers, pools, waitlist
+from services.registrations import draw, offers, pools, waitlist
+from services.registrations.draw import DrawTerms, Stage, Ticket
 from services.registrations.pools import GENERAL, Plan, PoolKey
 
 LIVE = ("pending", "waitlisted", "offered", "confirmed")
@@ -54,6 +55,14 @@ class NoSeat(Refused):
     """Only somebody who had a seat at the session can have come to it, or not."""
 
 
+class DrawOver(Refused):
+    """There is no draw to come: it was held, or cancelled, or there never was one."""
+
+
+class DrawCancelled(Refused):
+    """The draw was cancelled: this session gives no seats any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What `events` says of a session, as far as seats depend on it. Instants are UTC."""
@@ -64,10 +73,12 @@ class Terms:
     status: str = "published"
     offer_hours: float = 24
     limit: int | None = None
+    draw: DrawTerms | None = None
 
 
 def terms_of(facts: SessionState) -> Terms:
     """The part of a session's facts that its seats depend on."""
+    drawn = facts.waitlist.drawn
     return Terms(
         plan=pools.plan_of(facts),
         kinds=pools.seat_kinds(facts.modality),
@@ -75,6 +86,7 @@ def terms_of(facts: SessionState) -> Terms:
         status=facts.status,
         offer_hours=facts.waitlist.offer_hours,
         limit=facts.waitlist.limit,
+        draw=None if drawn is None else DrawTerms(drawn.closes_at),
     )
 
 
@@ -82,6 +94,7 @@ def terms_of(facts: SessionState) -> Terms:
 class Person:
     """Where somebody stands. `ref` is random; `place` is set once staff have moved them in the line.
 
+    `rank` is what the draw gave them, None for whoever asked too late for it.
     `pool` is the channel of the pool whose seat they use ("" for everybody's), None without a seat.
     """
 
@@ -93,6 +106,7 @@ class Person:
     pool: str | None = None
     priority: int = 0
     place: Decimal | None = None
+    rank: int | None = None
     granted: bool = False
     offer_until: datetime | None = None
 
@@ -201,6 +215,19 @@ class Attend:
     outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Rank `tickets` by lot and give the seats in this order; who asked too late stands behind them."""
+
+    seed: bytes
+    tickets: tuple[Ticket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelDraw:
+    """Staff give the draw up: every request that waits for it ends, and no other is taken."""
+
+
 Command = (
     Replan
     | Request
@@ -214,6 +241,8 @@ Command = (
     | Move
     | Prioritise
     | Attend
+    | Draw
+    | CancelDraw
 )
 KEEPS_SHARES = (Request, Accept, Move, Prioritise, Attend)
 """The commands that leave every pool as large as it was; the others carry out what releases are due."""
@@ -231,13 +260,23 @@ class SeatBook:
     pools: dict[PoolKey, Pool] = field(default_factory=dict)
     people: dict[UUID, Person] = field(default_factory=dict)
     last_seq: int = 0
+    stage: Stage | None = None
+    """How far the draw has come; None where seats are not drawn."""
 
     @classmethod
     def opened(
-        cls, terms: Terms, now: datetime, people: Collection[Person] = (), last_seq: int = 0
+        cls,
+        terms: Terms,
+        now: datetime,
+        people: Collection[Person] = (),
+        last_seq: int = 0,
+        stage: Stage | None = None,
     ) -> "SeatBook":
-        """A complete book of `people` as they stand, the seats shared out by `terms`."""
-        book = cls(terms, last_seq=last_seq)
+        """A complete book of `people` as they stand, the seats shared out by `terms`.
+
+        A draw is to come from the opening on, unless `stage` says that it is over.
+        """
+        book = cls(terms, last_seq=last_seq, stage=stage or (Stage.TO_COME if terms.draw else None))
         for kind in terms.plan.capacity:
             book.pools[PoolKey(kind)] = Pool()
         for person in people:
@@ -280,6 +319,10 @@ class SeatBook:
                 return (self._prioritise(self._waiting(command.ref), command.priority),)
             case Attend():
                 return (self._attend(self._seated(command.ref), command.outcome, now),)
+            case Draw():
+                touched = self._draw(command, now)
+            case CancelDraw():
+                touched = self._cancel_draw()
         return _once_each([*touched, *self._settle(now)])
 
     def is_over(self, now: datetime) -> bool:
@@ -287,7 +330,12 @@ class SeatBook:
         return self.terms.status != "published" or now >= self.terms.starts_at
 
     def seat_for(self, kind: str, channel: str) -> PoolKey | None:
-        """The pool that gives a newcomer a seat: none that somebody waits for (rule S2)."""
+        """The pool that gives a newcomer a seat: none that somebody waits for (rule S2).
+
+        While a draw is to come nobody gets a seat by being early.
+        """
+        if self.stage is Stage.TO_COME:
+            return None
         return waitlist.pool_for(
             {key: pool.free for key, pool in self.pools.items() if not pool.waiting}, kind, channel
         )
@@ -307,6 +355,10 @@ class SeatBook:
     # What each command does.
 
     def _request(self, asked: Request) -> Person:
+        if self.stage is Stage.CANCELLED:
+            raise DrawCancelled
+        if self.stage is Stage.TO_COME:
+            return self._ticket(asked)
         key = self.seat_for(asked.kind, asked.channel)
         if key is None and self.terms.limit is not None and self.waiting >= self.terms.limit:
             raise Full
@@ -318,6 +370,41 @@ class SeatBook:
         else:
             self._become(person, "confirmed", key.channel)
         return person
+
+    def _ticket(self, asked: Request) -> Person:
+        """The number of the request is its ticket."""
+        self.last_seq += 1
+        person = self.people[asked.ref] = Person(asked.ref, self.last_seq, asked.kind, asked.channel)
+        return person
+
+    def _draw(self, command: Draw, now: datetime) -> list[Person]:
+        """In the order of the ranks each gets a seat who fits; the others wait, in the same order.
+
+        Whoever asked after the closing has no rank, and a higher number than any rank: they come last.
+        """
+        if self.stage is not Stage.TO_COME:
+            raise DrawOver
+        if self.is_over(now):
+            raise AlreadyOver
+        self.stage = Stage.DRAWN
+        self._share_out(now)
+        drawn = draw.ranks(command.seed, command.tickets)
+        for person in self._all("pending"):
+            person.rank = drawn.get(person.seq)
+        people = waitlist.in_order(self._all("pending"))
+        for person in people:
+            key = self.seat_for(person.kind, person.channel)
+            if key is None:
+                self._become(person, "waitlisted")
+            else:
+                self._become(person, "confirmed", key.channel)
+        return people
+
+    def _cancel_draw(self) -> list[Person]:
+        if self.stage is not Stage.TO_COME:
+            raise DrawOver
+        self.stage = Stage.CANCELLED
+        return [self._end(person, "cancelled") for person in self._all("pending")]
 
     def _accept(self, person: Person) -> Person:
         self._become(person, "confirmed", person.pool)
@@ -368,7 +455,8 @@ class SeatBook:
 
     def _replan(self, terms: Terms, now: datetime) -> list[Person]:
         earlier = terms.starts_at < self.terms.starts_at
-        self.terms = terms
+        # What was committed to before the first request stays, whatever is planned later.
+        self.terms = replace(terms, draw=self.terms.draw)
         if terms.status == "cancelled":
             return [self._end(person, "cancelled") for person in self._all(*LIVE)]
         touched = [self._change_kind(one, terms.kinds[0]) for one in self._strangers(terms.kinds)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,7 +11,8 @@ from sqlmodel import col, select
 from libs.clock import decision_time
 from libs.messaging.contracts import SessionState
 from libs.settings import Settings
-from services.registrations import ledger, pools
+from services.registrations import draw_records, ledger, pools, waitlist
+from services.registrations.draw import Stage
 from services.registrations.models import LedgerEntry, Registration, SessionCopy
 from services.registrations.pools import PoolKey
 from services.registrations.seatbook import (
@@ -21,7 +21,9 @@ from services.registrations.seatbook import (
     SEATED,
     Accept,
     Attend,
+    CancelDraw,
     Command,
+    Draw,
     Lapse,
     Move,
     Person,
@@ -69,18 +71,25 @@ class Seating:
         terms = terms_of(SessionState.model_validate(row.facts))
         if row.last_entry == 0:
             return await cls._opened(tx, settings, row, terms, now)
-        return cls(tx, settings, row, SeatBook(terms, await _pools(tx, session_id), {}, row.last_seq), now)
+        stage = None if row.draw_stage is None else Stage(row.draw_stage)
+        book = SeatBook(terms, await _pools(tx, session_id), {}, row.last_seq, stage)
+        return cls(tx, settings, row, book, now)
 
     @classmethod
     async def _opened(
         cls, tx: AsyncSession, settings: Settings, row: SessionCopy, terms: Terms, now: datetime
     ) -> "Seating":
-        """The session's ledger begins: with everybody who was there before it, if anybody was."""
+        """The session's ledger begins: with everybody who was there before it, if anybody was.
+
+        And with what its draw commits to, if its seats are drawn: before anybody can ask for one.
+        """
         people = [person_of(registration) for registration in await _registrations_of(tx, row.id)]
         book = SeatBook.opened(terms, now, people, row.last_seq)
         seating = cls(tx, settings, row, book, now)
         seating._written = {key: pool.effective for key, pool in (await _pools(tx, row.id)).items()}
         seating._entries.append(ledger.opening(book, now))
+        if seating.facts.waitlist.drawn is not None:
+            tx.add(draw_records.committed(row.id, seating.facts.waitlist.drawn, now))
         return seating
 
     @property
@@ -104,6 +113,12 @@ class Seating:
     async def waiting(self) -> list[Registration]:
         """All who wait, in the order of their requests; now in the book."""
         found = await _registrations_of(self.tx, self.row.id, ("waitlisted",))
+        self.know(*found)
+        return found
+
+    async def pending(self) -> list[Registration]:
+        """All who wait for the draw, in the order of their requests; now in the book."""
+        found = await _registrations_of(self.tx, self.row.id, ("pending",))
         self.know(*found)
         return found
 
@@ -138,7 +153,7 @@ class Seating:
     async def finish(self) -> None:
         """Write what was decided and announce it; the caller's transaction commits."""
         self._write_entries()
-        self.row.last_seq = self.book.last_seq
+        self.row.last_seq, self.row.draw_stage = self.book.last_seq, self.book.stage
         if self._shared_out:
             # Otherwise a release whose date has come is still to be carried out.
             self.row.next_release_at = pools.next_release(self.book.terms.plan, self.now)
@@ -165,6 +180,8 @@ class Seating:
             await self._load_first_of_line(self._free_after(command.terms))
         elif isinstance(command, Move):
             await self.waiting()
+        elif isinstance(command, Draw | CancelDraw):
+            await self.pending()
         else:
             freed = len(await self._late_offers()) if isinstance(command, Lapse) else 1
             free = sum(pool.free for pool in self.book.pools.values())
@@ -206,7 +223,7 @@ class Seating:
                 row.ledger_ref,
                 Person(
                     row.ledger_ref, row.seq, row.seat_kind, row.channel, "waitlisted",
-                    priority=row.priority, place=row.place,
+                    priority=row.priority, place=row.place, rank=row.draw_rank,
                 ),
             )  # fmt: skip
 
@@ -291,6 +308,7 @@ def person_of(registration: Registration) -> Person:
         pool=registration.pool_channel,
         priority=registration.priority,
         place=registration.place,
+        rank=registration.draw_rank,
         granted=registration.granted,
         offer_until=registration.offer_expires_at,
     )
@@ -304,7 +322,7 @@ async def place_in_line(tx: AsyncSession, registration: Registration) -> int:
             "session_id": registration.session_id,
             "seat_kind": registration.seat_kind,
             "priority": registration.priority,
-            "standing": registration.place if registration.place is not None else Decimal(registration.seq),
+            "standing": waitlist.standing(person_of(registration)),
             "seq": registration.seq,
         },
     )
@@ -317,6 +335,7 @@ def _stand(registration: Registration, person: Person, now: datetime) -> None:
     registration.seq, registration.seat_kind = person.seq, person.kind
     registration.pool_channel, registration.granted = person.pool, person.granted
     registration.priority, registration.place = person.priority, person.place
+    registration.draw_rank = person.rank
     registration.offer_expires_at = person.offer_until
     if person.status == was or (was in SEATED and person.status in SEATED):
         # Who came to the session changes nothing in anybody's calendar.
@@ -365,9 +384,9 @@ _SHARE = sa.text(
 )
 _FIRST_OF_LINE = sa.text(
     """
-    select ledger_ref, seq, seat_kind, channel, priority, place from (
-        select ledger_ref, seq, seat_kind, channel, priority, place, row_number() over (
-            partition by seat_kind, channel order by -priority, coalesce(place, seq), seq
+    select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank from (
+        select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, row_number() over (
+            partition by seat_kind, channel order by -priority, coalesce(place, draw_rank, seq), seq
         ) as number
         from registration where session_id = :session_id and status = 'waitlisted'
     ) as line where number <= :count
@@ -377,6 +396,7 @@ _PLACE = sa.text(
     """
     select count(*) from registration
     where session_id = :session_id and status = 'waitlisted' and seat_kind = :seat_kind
-        and (-priority, coalesce(place, seq), seq) < (-(:priority)::int, (:standing)::numeric, :seq)
+        and (-priority, coalesce(place, draw_rank, seq), seq)
+            < (-(:priority)::int, (:standing)::numeric, :seq)
     """
 )

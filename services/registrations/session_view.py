@@ -6,10 +6,11 @@ from datetime import date, datetime
 from uuid import UUID
 
 from libs.clock import zone
-from libs.messaging.contracts import SeatsOfKind, SessionFacts, SessionState, VenueFacts
+from libs.messaging.contracts import DrawRule, SeatsOfKind, SessionFacts, SessionState, VenueFacts
 from libs.web import formats
 from libs.web.i18n import LazyString, _, ngettext
 from services.registrations import pools
+from services.registrations.draw import Stage
 from services.registrations.standing import OPEN, Standing
 
 _USUAL_ZONE = "America/Toronto"
@@ -25,6 +26,7 @@ class SessionView:
     standing: Standing
     now: datetime
     room_link: str | None = None
+    draw_stage: str | None = None
 
     @property
     def id(self) -> UUID:
@@ -58,6 +60,27 @@ class SessionView:
         return None if self.facts.opens_at is None else self.local(self.facts.opens_at)
 
     @property
+    def draw(self) -> DrawRule | None:
+        """The rule by which its seats are drawn, if they are, or were."""
+        return self.facts.waitlist.drawn if self.draw_stage is not None else None
+
+    @property
+    def draw_closes_at(self) -> datetime | None:
+        """On the wall clock of the session's place."""
+        return None if self.draw is None else self.local(self.draw.closes_at)
+
+    @property
+    def draw_is_closed(self) -> bool:
+        """Whether a request comes too late for the draw; the draw may still be to come."""
+        return self.draw is not None and self.draw.closes_at <= self.now
+
+    @property
+    def asks_first_time(self) -> bool:
+        """Whether who has had no seat this year may be in more lots of a draw that still takes tickets."""
+        is_open = self.draw_stage == Stage.TO_COME and not self.draw_is_closed
+        return is_open and self.draw is not None and self.draw.first_time_lots > 1
+
+    @property
     def badge(self) -> LazyString:
         """Whether there is room, in a word or two."""
         match self.standing:
@@ -73,6 +96,10 @@ class SessionView:
                 return _("Inscriptions terminées")
             case Standing.NOT_OPEN | Standing.LINK_AWAITED:
                 return _("Bientôt")
+            case Standing.DRAW:
+                return _("Tirage au sort à venir")
+            case Standing.DRAW_CANCELLED:
+                return _("Tirage annulé")
         if self.seats.available > 0:
             return free_seats(self.seats.available)
         return _("Complet")
@@ -80,11 +107,11 @@ class SessionView:
     @property
     def badge_kind(self) -> str:
         """The colour of the badge; the word says the same."""
-        if self.standing is Standing.CANCELLED:
+        if self.standing in {Standing.CANCELLED, Standing.DRAW_CANCELLED}:
             return "cancelled"
         if self.standing in {Standing.OVER, Standing.RUNNING, Standing.CLOSED}:
             return "past"
-        if self.standing in {Standing.NOT_OPEN, Standing.LINK_AWAITED}:
+        if self.standing in {Standing.NOT_OPEN, Standing.LINK_AWAITED, Standing.DRAW}:
             return "info"
         return "free" if self.seats.available > 0 or self.standing is Standing.DROP_IN else "full"
 

@@ -6,6 +6,7 @@ from typing import Any
 from libs import vocabularies
 from libs.web.i18n import LazyString, _, ngettext
 from services.registrations.session_view import SessionView, free_seats
+from services.registrations.standing import Standing
 
 STAFF_CHANNELS = ("phone", "desk", "email", "partner", "paper")
 
@@ -51,6 +52,8 @@ def channel_label(channel: str) -> LazyString | str:
 
 
 def _room(session: SessionView, kind: str) -> LazyString:
+    if session.standing is Standing.DRAW:
+        return _("Les places seront tirées au sort.")
     seats = session.by_kind.get(kind)
     if seats is not None and seats.available > 0:
         return free_seats(seats.available)

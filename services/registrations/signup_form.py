@@ -14,6 +14,7 @@ from libs.web.i18n import LazyString, _
 from libs.web.tokens import BadToken, sign, verify
 from libs.web.validation import FieldError
 from services.registrations import pools
+from services.registrations.first_time import PURPOSE as FIRST_TIME
 from services.registrations.inputs import RegistrationRequest, professional_details
 
 ROUTES = ("email", "mobile", "phone", "postal")
@@ -142,6 +143,8 @@ def _consents(form: Form, body: dict[str, Any], errors: FormErrors) -> None:
         else:
             errors.add(tick, question)
             body[answers] = ()
+    if form.get("first_time"):
+        given.append(FIRST_TIME)
     body["consents"] = given
 
 

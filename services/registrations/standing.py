@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from libs.messaging.contracts import SeatsOfKind, SessionState
 from services.registrations import pools
+from services.registrations.draw import Stage
 
 
 class Standing(StrEnum):
@@ -13,26 +14,43 @@ class Standing(StrEnum):
     CANCELLED = "cancelled"
     OVER = "over"
     RUNNING = "running"
+    DRAW_CANCELLED = "draw_cancelled"  # its seats were to be drawn, and will not be given
     CLOSED = "closed"
     DROP_IN = "drop_in"  # nobody registers: one comes
     NO_WEB = "no_web"  # by telephone, at the desk or through the venue
     NOT_OPEN = "not_open"
     LINK_AWAITED = "link_awaited"  # an online session opens once its room link is known
+    DRAW = "draw"  # everybody who asks before the draw has the same chance
     FREE = "free"
     ASSISTED = "assisted"  # what is left is kept for those who phone or come to the desk
     LINE_FULL = "line_full"
     FULL = "full"
 
 
-OPEN = frozenset({Standing.FREE, Standing.ASSISTED, Standing.FULL})
+OPEN = frozenset({Standing.DRAW, Standing.FREE, Standing.ASSISTED, Standing.FULL})
 """Those in which a request is taken, if only to wait."""
 
 
 def standing_of(
-    facts: SessionState, seats: SeatsOfKind, now: datetime, *, has_link: bool, channel: str = "web"
+    facts: SessionState,
+    seats: SeatsOfKind,
+    now: datetime,
+    *,
+    has_link: bool,
+    channel: str = "web",
+    draw: str | None = None,
 ) -> Standing:
-    """`seats` are the session's, over all kinds; `has_link` says whether the room link is known."""
-    return _by_life(facts, now) or _by_window(facts, now, has_link, channel) or _by_seats(facts, seats)
+    """`seats` are the session's, over all kinds; `has_link` says whether the room link is known.
+
+    `draw`: how far its draw has come (`draw.Stage`), if its seats are drawn.
+    """
+    by_life = _by_life(facts, now)
+    if by_life is None and draw == Stage.CANCELLED:
+        return Standing.DRAW_CANCELLED
+    by_time = by_life or _by_window(facts, now, has_link, channel)
+    if by_time is None and draw == Stage.TO_COME:
+        return Standing.DRAW
+    return by_time or _by_seats(facts, seats)
 
 
 def _by_life(facts: SessionState, now: datetime) -> Standing | None:

@@ -14,6 +14,7 @@ from libs.messaging.contracts import (
     Alternative,
     Cause,
     ContactDetails,
+    DrawFacts,
     RegistrationState,
     SessionFacts,
     SessionState,
@@ -34,6 +35,11 @@ def session_facts(facts: SessionState, settings: Settings, *, online_url: str | 
         url=f"{settings.base_url}/seances/{facts.id}",
         online_url=online_url,
     )
+
+
+def draw_url(settings: Settings, session_id: UUID) -> str:
+    """The public page of a session's draw."""
+    return f"{settings.base_url}/tirage/{session_id}"
 
 
 class Telling:
@@ -57,8 +63,12 @@ class Telling:
         previous: SessionFacts | None = None,
         alternatives: Sequence[Alternative] = (),
         invited: bool | None = None,
+        tickets: int | None = None,
     ) -> None:
-        """The registration has changed because of `cause`; its row already says the new state."""
+        """The registration has changed because of `cause`; its row already says the new state.
+
+        `tickets`: how many were drawn, when the draw is what brought the change.
+        """
         registration.version += 1
         entry = Cause(
             epoch=0,  # set at the end, when it is read
@@ -75,6 +85,7 @@ class Telling:
             session=self.facts_for(registration),
             previous=previous,
             alternatives=tuple(alternatives),
+            draw=self._draw_facts(registration, tickets),
         )
         self._told.setdefault(registration.id, (registration, []))[1].append(entry)
 
@@ -94,6 +105,19 @@ class Telling:
         facts = facts or SessionState.model_validate(self._row.facts)
         has_link = registration.status == "confirmed" and registration.seat_kind == "online"
         return session_facts(facts, self.settings, online_url=self._row.online_url if has_link else None)
+
+    def _draw_facts(self, registration: Registration, tickets: int | None) -> DrawFacts | None:
+        """For who waits for the draw, and for whom it has just placed."""
+        drawn = SessionState.model_validate(self._row.facts).waitlist.drawn
+        if drawn is None or (registration.status != "pending" and tickets is None):
+            return None
+        return DrawFacts(
+            ticket=registration.seq,
+            closes_at=drawn.closes_at,
+            url=draw_url(self.settings, self._row.id),
+            rank=registration.draw_rank,
+            tickets=tickets,
+        )
 
     async def finish(self) -> None:
         """Write the causes and announce every registration told, in the order in which they were."""

@@ -17,7 +17,7 @@ from libs.database import Database, is_unavailable
 from libs.messaging.inbox import prune
 from libs.settings import Settings
 from libs.web.idempotency import purge_keys
-from services.registrations import announcing, commands, reminders, retention
+from services.registrations import announcing, commands, drawing, reminders, retention, serving
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.seating import Seating
 
@@ -121,17 +121,21 @@ class Timers:
         await seating.telling.finish()
 
     async def act_on_what_is_due(self) -> None:
-        """One pass over the offers that ended and the releases whose date has come."""
+        """One pass over the offers that ended, the releases and the draws whose time has come."""
         async with self._database.reading() as tx:
             now = await decision_time(tx)
             late = await _sessions_with_late_offers(tx, now)
             released = await _sessions_with_due_release(tx, now)
+            drawn = await drawing.sessions_due(tx, now)
         for session_id in late:
             async with self._database.transaction() as tx:
                 await commands.expire_offers(tx, self._settings, session_id)
         for session_id in released:
             async with self._database.transaction() as tx:
                 await commands.release_seats(tx, self._settings, session_id)
+        for session_id in drawn:
+            async with self._database.transaction() as tx:
+                await drawing.act_if_due(tx, self._settings, session_id)
 
     async def _prune(self) -> None:
         await retention.erase_due(self._database, self._settings)
@@ -140,6 +144,7 @@ class Timers:
             await tx.execute(
                 sa.text("delete from idempotency_key where created_at < now() - interval '1 day'")
             )
+            await serving.forget_past_years(tx, await decision_time(tx))
             await purge_keys(tx)
             await prune(tx)
 

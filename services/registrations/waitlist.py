@@ -13,7 +13,7 @@ _DIGITS = 1_000
 
 
 class Waiter(Protocol):
-    """Somebody who waits. `seq` was given under the session's lock; `place` by staff, or None."""
+    """Somebody who waits. `seq` was given under the session's lock, `place` by staff, `rank` by lot."""
 
     @property
     def kind(self) -> str: ...
@@ -25,6 +25,8 @@ class Waiter(Protocol):
     def priority(self) -> int: ...
     @property
     def place(self) -> Decimal | None: ...
+    @property
+    def rank(self) -> int | None: ...
 
 
 W = TypeVar("W", bound=Waiter)
@@ -41,14 +43,20 @@ class Promotion(Generic[W]):
 def order(waiter: Waiter) -> tuple[int, Decimal, int]:
     """The key of the line, a pure function of stored facts (rule S4).
 
-    The higher class first; within a class first come, first served, but for those whom staff have moved.
+    The higher class first; within a class the rank that was drawn, and behind those who have one first come,
+    first served; but for those whom staff have moved.
     """
     return -waiter.priority, standing(waiter), waiter.seq
 
 
 def standing(waiter: Waiter) -> Decimal:
-    """Where somebody stands within their class: the number of their request, unless they were moved."""
-    return Decimal(waiter.seq) if waiter.place is None else waiter.place
+    """Where somebody stands within their class: where staff put them, else their rank, else their number.
+
+    There are fewer ranks than numbers given before the draw, so no rank is a later request's number.
+    """
+    if waiter.place is not None:
+        return waiter.place
+    return Decimal(waiter.seq if waiter.rank is None else waiter.rank)
 
 
 def in_order(waiters: Iterable[W]) -> list[W]:

@@ -112,6 +112,8 @@ def alternative(days: float, **changes: Any) -> Alternative:
 
 
 _STATUS = {
+    "pending": "pending",
+    "draw_cancelled": "cancelled",
     "confirmed": "confirmed",
     "waitlisted": "waitlisted",
     "offered": "offered",

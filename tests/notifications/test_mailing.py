@@ -16,6 +16,8 @@ from tests.notifications.facts import cause_of, moved, session_facts
 
 NOW = datetime.now(UTC)
 NEVER_MERGED = (
+    "pending",
+    "draw_cancelled",
     "confirmed",
     "waitlisted",
     "offer_expired",

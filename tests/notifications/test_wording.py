@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from libs.messaging.contracts import Cause, ContactDetails
+from libs.messaging.contracts import Cause, ContactDetails, DrawFacts
 from libs.settings import Settings
 from services.notifications import wording
 from services.notifications.sender import Sender
@@ -18,6 +18,8 @@ from tests.notifications.facts import Person, alternative, cause_of, elsewhere, 
 
 NOW = datetime.now(UTC)
 CAUSES = (
+    "pending",
+    "draw_cancelled",
     "confirmed",
     "waitlisted",
     "offered",
@@ -58,6 +60,13 @@ def maximal(name: str, **changes: Any) -> Cause:
         "position": 4,
         "reason": "Une raison.",
         "offer_expires_at": NOW + timedelta(hours=20),
+        "draw": DrawFacts(
+            ticket=3,
+            rank=5,
+            tickets=17,
+            closes_at=NOW + timedelta(days=1),
+            url="https://example.org/tirage/7",
+        ),
         "alternatives": (alternative(20), alternative(22, venue_name=None, municipality=None, available=1)),
     }
     return cause_of(name, **(given | changes))
@@ -188,6 +197,32 @@ def test_who_waits_learns_how_many_are_before(sender: Sender) -> None:
     assert "1 personne attend avant vous" in text(2).replace("\u00a0", " ")
     assert "3 personnes attendent avant vous" in text(4).replace("\u00a0", " ")
     assert "avant vous" not in text(None)
+
+
+def test_who_asks_for_a_draw_learns_their_number_and_when_it_is(sender: Sender) -> None:
+    def text(template: str, **draw: Any) -> str:
+        given = {"ticket": 3, "closes_at": NOW + timedelta(days=1), "url": "https://example.org/tirage/7"}
+        cause = cause_of("pending", status="pending", draw=DrawFacts(**(given | draw)))
+        return say(f"pending/{template}.txt", facts_of(cause), sender, NOW)
+
+    late = {"closes_at": NOW - timedelta(hours=1)}
+    for template in ("body", "words"):
+        assert "Votre numéro dans le tirage est le 3." in text(template)
+        assert "ont la même chance" in text(template)
+        assert "après les autres demandes" in text(template, **late)
+        assert "numéro dans le tirage" not in text(template, **late)
+    assert "https://example.org/tirage/7" in text("body")
+
+
+@pytest.mark.parametrize("name", ["confirmed", "waitlisted"])
+def test_a_draw_says_which_rank_it_gave(name: str, sender: Sender) -> None:
+    drawn = DrawFacts(ticket=3, rank=5, tickets=17, closes_at=NOW, url="https://example.org/tirage/7")
+    for template in ("body.txt", "body.html", "words.txt"):
+        said = say(f"{name}/{template}", facts_of(cause_of(name, draw=drawn)), sender, NOW)
+        assert "votre numéro 3 a eu le rang 5 sur 17" in said
+        late = drawn.model_copy(update={"rank": None})
+        said = say(f"{name}/{template}", facts_of(cause_of(name, draw=late)), sender, NOW)
+        assert "rang" not in said.replace("mon rang", "")
 
 
 def test_the_room_link_is_only_in_the_mail_of_who_has_the_seat(sender: Sender) -> None:

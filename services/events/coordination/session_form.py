@@ -57,6 +57,9 @@ _FIELDS: Mapping[str, Field] = {
     "closes_at": Field(_("Fermeture des inscriptions")),
     "closes_at/offset": Field(_("Laquelle des deux heures de fermeture ?")),
     "waitlist/policy": Field(_("Ordre de la liste d’attente")),
+    "waitlist/draw/closes_at": Field(_("Fermeture du tirage au sort")),
+    "waitlist/draw/closes_at/offset": Field(_("Laquelle des deux heures de fermeture du tirage ?")),
+    "waitlist/draw/first_time_lots": Field(_("Chances d’une personne qui n’a encore eu aucune place")),
     "waitlist/offer_hours": Field(_("Heures pour répondre à une offre")),
     "waitlist/limit": Field(_("Au plus en attente")),
     "on_shrink": Field(_("S’il y a moins de places que de personnes")),
@@ -154,6 +157,7 @@ def defaults() -> dict[str, str]:
         "capacity/on_site": "12",
         "registration_modes": "web phone desk",
         "waitlist/policy": "first_come",
+        "waitlist/draw/first_time_lots": "1",
         "waitlist/offer_hours": "24",
         "on_shrink": "keep",
         **_empty_lines("on_site"),
@@ -225,12 +229,16 @@ def from_session(session: Session, venue: Venue | None, trainers: Iterable[UUID]
         "capacity/online": str(session.capacity_online),
         "registration_modes": " ".join(session.registration_modes),
         "waitlist/policy": session.waitlist_policy,
+        "waitlist/draw/first_time_lots": str(session.draw_first_time_lots),
         "waitlist/offer_hours": f"{session.waitlist_offer_hours:g}",
         "waitlist/limit": "" if session.waitlist_limit is None else str(session.waitlist_limit),
         "trainers": " ".join(sorted(str(id_) for id_ in trainers)),
     }
     for name in ("opens_at", "closes_at"):
         values |= _local_values(name, known[name], session.timezone)
+    drawn = known["waitlist"]["draw"]
+    if drawn is not None:
+        values |= _local_values("waitlist/draw/closes_at", drawn["closes_at"], session.timezone)
     for item in session.held_seats:
         values[f"held_seats/{item['seat_kind']}/{item['channel']}"] = str(item["seats"])
     for number, release in enumerate(known["releases"]):
@@ -312,6 +320,7 @@ def given(values: Values, zone: str, errors: FormErrors) -> dict[str, Any]:
             "policy": values.get("waitlist/policy") or "first_come",
             "offer_hours": _decimal(values.get("waitlist/offer_hours", "")),
             "limit": whole(values.get("waitlist/limit", ""), None),
+            "draw": _draw(values, zone, errors),
         },
         "registration_modes": values.get("registration_modes", "").split(),
     }
@@ -327,6 +336,19 @@ def schedule(values: Values, zone: str, errors: FormErrors) -> tuple[datetime | 
         _wall(values, "start", day, zone, errors),
         _wall(values, "end", last, zone, errors),
     )
+
+
+def _draw(values: Values, zone: str, errors: FormErrors) -> dict[str, Any] | None:
+    """What is typed of a draw counts where there is one, and nowhere else."""
+    if values.get("waitlist/policy") != "draw":
+        return None
+    closes_at = _instant(values, "waitlist/draw/closes_at", zone, errors)
+    if closes_at is None:
+        return None
+    return {
+        "closes_at": closes_at,
+        "first_time_lots": whole(values.get("waitlist/draw/first_time_lots", ""), 1),
+    }
 
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -401,6 +423,7 @@ def names(values: Values) -> dict[str, str]:
         "held_seats": _first_held(values, kind),
         **{f"held_seats/{each}": _first_held(values, each) for each in SEAT_KINDS},
         "waitlist": "waitlist/offer_hours",
+        "waitlist/draw": "waitlist/draw/closes_at",
     }
     lines = [number for number, _row in releases(values, HOME_ZONE, FormErrors())]
     for place, number in enumerate(lines):
@@ -521,7 +544,15 @@ def options(values: Values, zone: str, language: str) -> dict[str, list[Option]]
         "region": [("", _("Choisir une région")), *vocabularies.region_choices(language)],
         "timezone": [("", _("Celui du lieu")), *_zones(values)],
         "registration_modes": _terms("registration_modes", language),
-        "waitlist/policy": [("first_come", _("Dans l’ordre des demandes"))],
+        "waitlist/policy": [
+            ("first_come", _("Dans l’ordre des demandes")),
+            ("draw", _("Par tirage au sort")),
+        ],
+        "waitlist/draw/first_time_lots": [
+            ("1", _("Les mêmes que tout le monde")),
+            ("2", _("Deux fois plus")),
+            ("3", _("Trois fois plus")),
+        ],
         "on_shrink": [
             ("keep", _("Tout le monde garde sa place")),
             ("ask_volunteers", _("Demander qui veut bien laisser sa place")),
@@ -531,7 +562,8 @@ def options(values: Values, zone: str, language: str) -> dict[str, list[Option]]
     for number in range(max(MOST_RELEASES, len(lines))):
         found[f"releases/{number}/seat_kind"] = [("on_site", _("sur place")), ("online", _("en ligne"))]
         found[f"releases/{number}/channel"] = list(CHANNEL_NAMES.items())
-    for name in ("start", "end", "opens_at", "closes_at", *(f"{line}/at" for line in dict.fromkeys(lines))):
+    moments = ("start", "end", "opens_at", "closes_at", "waitlist/draw/closes_at")
+    for name in (*moments, *(f"{line}/at" for line in dict.fromkeys(lines))):
         both = both_hours(values, name, zone, language)
         if both:
             found[f"{name}/offset"] = both

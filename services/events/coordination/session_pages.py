@@ -399,4 +399,7 @@ def _window(session: Session, language: str) -> list[LazyString]:
     if session.closes_at is not None:
         moment = formats.at(session.closes_at.astimezone(place), language)
         found.append(_("Inscriptions jusqu’au %(moment)s.", moment=moment))
+    if session.draw_closes_at is not None:
+        moment = formats.at(session.draw_closes_at.astimezone(place), language)
+        found.append(_("Tirage au sort le %(moment)s.", moment=moment))
     return found

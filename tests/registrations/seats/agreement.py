@@ -9,6 +9,9 @@ def agrees(model: Model, seen: Observed) -> None:
     numbers = [seen.people[name].number for name in model.people]
     assert numbers == sorted(set(numbers)), "each request has its number, in the order of requests"
     assert seen.people == {name: _standing(model, name, seen) for name in model.people}
+    assert (seen.draw and seen.draw.stage) == model.stage
+    assert seen.draw is None or seen.draw.tickets == model.tickets
+    assert seen.draw is None or (seen.draw.seed is not None) == (model.stage == "drawn"), "no seed before"
     assert seen.pools == {pool: _seats(model, pool) for pool, effective in model.seats.items() if effective}
 
 
@@ -22,6 +25,7 @@ def _standing(model: Model, name: str, seen: Observed) -> Standing:
         one.status,
         one.pool,
         one.priority,
+        one.rank,
         one.granted,
         one.until,
     )

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID, uuid5
 
 from libs.messaging.contracts import SessionState
 from services.registrations import seatbook
+from services.registrations.draw import Ticket
 from services.registrations.seatbook import Command, Person, SeatBook, terms_of
-from tests.registrations.seats.model import Pool
+from tests.registrations.seats.model import Pool, Published
 
 _PEOPLE = UUID(int=0x7EA7)
 
@@ -28,6 +29,7 @@ class Standing:
     status: str
     pool: str | None
     priority: int
+    rank: int | None
     granted: bool
     until: datetime | None
 
@@ -49,6 +51,7 @@ class Observed:
     people: dict[str, Standing]
     line: list[str]
     pools: dict[Pool, Seats]
+    draw: Published | None = None
 
 
 Line = Sequence[tuple[str, str, str]]
@@ -78,6 +81,7 @@ class Driver(Protocol):
     def move(self, name: str, before: str | None) -> None: ...
     def prioritise(self, name: str, priority: int) -> None: ...
     def attend(self, name: str, outcome: str) -> None: ...
+    def cancel_draw(self) -> None: ...
     def state(self) -> Observed: ...
     def told(self) -> list[tuple[str, str]] | None:
         """Who was told what since the last time this was asked; None where nobody is told anything."""
@@ -91,6 +95,8 @@ REASONS = {
     seatbook.TooEarly: "too-early",
     seatbook.NotBegun: "not-begun",
     seatbook.NoSeat: "no-seat",
+    seatbook.DrawOver: "draw-over",
+    seatbook.DrawCancelled: "draw-cancelled",
 }
 
 
@@ -109,6 +115,10 @@ class PureDriver:
         self.now = self._shared_out = datetime(2000, 1, 1, tzinfo=UTC)
         self._book: SeatBook | None = None
         self._names: dict[UUID, str] = {}
+        self._asked_at: dict[UUID, datetime] = {}
+        self._closed_at: datetime | None = None
+        self._tickets: tuple[Ticket, ...] | None = None
+        self._lots = 1
 
     @property
     def book(self) -> SeatBook:
@@ -118,6 +128,7 @@ class PureDriver:
     def announce(self, facts: SessionState, line: Line = ()) -> None:
         terms = terms_of(facts)
         if self._book is None:
+            self._lots = facts.waitlist.draw.first_time_lots if facts.waitlist.draw else 1
             people = [
                 Person(_ref(name), number, kind, channel, "waitlisted")
                 for number, (name, kind, channel) in enumerate(line, start=1)
@@ -138,10 +149,38 @@ class PureDriver:
         self._do(seatbook.Lapse() if expired else seatbook.Release())
         idle = self._do(seatbook.Release() if expired else seatbook.Lapse())
         assert idle == (), "nothing is left to do"
+        self._hold_the_draw()
+
+    def _hold_the_draw(self) -> None:
+        """What a service does for the book: close in time, wait, draw."""
+        draw = self.book.terms.draw
+        if draw is None or self.book.stage != "to_come" or self.book.is_over(self.now):
+            return
+        if self._closed_at is None and self.now >= draw.closes_at:
+            self._closed_at = self.now
+            self._tickets = tuple(
+                # Every other person has had no seat yet.
+                Ticket(one.seq, self._lots if one.seq % 2 else 1)
+                for one in sorted(self.book.people.values(), key=lambda one: one.seq)
+                if one.status == "pending" and self._asked_at[one.ref] < draw.closes_at
+            )
+        elif self._closed_at is not None and self.now >= self._closed_at + timedelta(minutes=10):
+            assert self._tickets is not None
+            self._do(seatbook.Draw(self._seed, self._tickets))
+
+    @property
+    def _seed(self) -> bytes:
+        """Another one for each closing."""
+        assert self.book.terms.draw is not None
+        return self.book.terms.draw.closes_at.isoformat().encode()
+
+    def cancel_draw(self) -> None:
+        self._do(seatbook.CancelDraw())
 
     def request(self, name: str, kind: str, channel: str) -> None:
         ref = _ref(name)
         self._names[ref] = name
+        self._asked_at[ref] = self.now
         self._do(seatbook.Request(ref, kind, channel))
 
     def request_again(self, name: str) -> None:
@@ -184,6 +223,7 @@ class PureDriver:
                     one.status,
                     one.pool,
                     one.priority,
+                    one.rank,
                     one.granted,
                     one.offer_until,
                 )
@@ -191,7 +231,14 @@ class PureDriver:
             },
             line=[self._names[one.ref] for one in self.book.line()],
             pools=seats_of(self.book),
+            draw=self._published(),
         )
+
+    def _published(self) -> Published | None:
+        if self.book.stage is None:
+            return None
+        drawn = self.book.stage == "drawn"
+        return Published(str(self.book.stage), self._tickets, self._seed if drawn else None)
 
     def _do(self, command: Command) -> tuple[Person, ...]:
         before = {person.ref: replace(person) for person in self.book.people.values()}
@@ -215,7 +262,7 @@ class PureDriver:
     def _reloaded(self) -> SeatBook:
         """From the people alone, the seats shared out as of the last command that did so."""
         people = [replace(person) for person in self.book.people.values()]
-        return SeatBook.opened(self.book.terms, self._shared_out, people, self.book.last_seq)
+        return SeatBook.opened(self.book.terms, self._shared_out, people, self.book.last_seq, self.book.stage)
 
     def _partial(self, command: Command) -> SeatBook:
         """With whom the command names, and of each kind and channel as many who wait as seats may be free.
@@ -230,6 +277,8 @@ class PureDriver:
                 wanted = {person.ref for person in self.book.line()}
             case seatbook.Lapse():
                 wanted = {ref for ref, person in self.book.people.items() if person.status == "offered"}
+            case seatbook.Draw() | seatbook.CancelDraw():
+                wanted = {ref for ref, person in self.book.people.items() if person.status == "pending"}
             case _:
                 wanted = set()
         wanted |= {ref for name in ("ref", "before") if (ref := getattr(command, name, None)) is not None}
@@ -246,6 +295,7 @@ class PureDriver:
             {key: replace(pool) for key, pool in self.book.pools.items()},
             {ref: replace(self.book.people[ref]) for ref in wanted if ref in self.book.people},
             self.book.last_seq,
+            self.book.stage,
         )
 
 
@@ -257,6 +307,8 @@ SHARING = (
     seatbook.NoAnswer,
     seatbook.Release,
     seatbook.Grant,
+    seatbook.Draw,
+    seatbook.CancelDraw,
 )
 """The commands that share the seats out anew; the others leave every pool as large as it was."""
 

@@ -54,7 +54,8 @@ class SeatMachine(RuleBasedStateMachine):
         self.model = Model(planned(**plan))
         self.model.deal(self.now)
         line = []
-        for kind, channel in already if self.driver.begins_anywhere else ():
+        # Nobody waits where a draw is to come.
+        for kind, channel in already if self.driver.begins_anywhere and self.model.stage is None else ():
             line.append((self.next_name(), self.possible(kind), channel))
             self.model.wait(*line[-1])
         self.driver.announce(self.model.facts, line)
@@ -171,7 +172,7 @@ class SeatMachine(RuleBasedStateMachine):
         """Late offers are recorded, due releases carried out."""
         self.now = self.after(jump)
         self.driver.clock(self.now)
-        self.step(self.driver.time_is_up, lambda _: self.model.time_is_up(self.now))
+        self.step(self.driver.time_is_up, lambda seen: self.model.time_is_up(self.now, seen.draw))
         self.noticed_elsewhere()
 
     def noticed_elsewhere(self) -> None:
@@ -186,6 +187,25 @@ class SeatMachine(RuleBasedStateMachine):
             self.time_passes_and_is_noticed(0)
         else:
             self.time_passes_and_is_noticed("release")
+
+    @precondition(lambda self: self.model.stage == "to_come" and self.model.live(self.now))
+    @rule(late=st.lists(newcomers, max_size=2), data=st.data(), leaver=st.booleans())
+    def the_draw_is_held(self, late: list[Newcomer], data: st.DataObject, leaver: bool) -> None:
+        """Some come after it has closed, and somebody may leave before the seed is known."""
+        self.time_passes_and_is_noticed("closing")
+        self.time_passes_and_is_noticed(1)
+        if late and self.takes_requests():
+            self.people_register(late)
+        if leaver and self.those("pending"):
+            self.cancel(self.one_of(data, "pending"))
+        self.time_passes_and_is_noticed("draw")
+
+    @precondition(lambda self: self.model.stage is not None)
+    @rule(sure=st.integers(0, 5))
+    def the_draw_is_cancelled(self, sure: int) -> None:
+        """Seldom while it is to come; afterwards it can't be."""
+        if sure == 5 or self.model.stage != "to_come":
+            self.step(self.driver.cancel_draw, lambda _: self.model.cancel_draw(self.now))
 
     @invariant()
     def the_model_is_sane(self) -> None:
@@ -318,6 +338,8 @@ class SeatMachine(RuleBasedStateMachine):
             "release": [step.at for step in facts.releases],
             "end of an offer": [one.until for one in self.model.people.values() if one.until],
             "opening": [at for at in (facts.opens_at, facts.closes_at) if at],
+            "closing": [facts.waitlist.draw.closes_at] if facts.waitlist.draw else [],
+            "draw": [self.model.closed_at + timedelta(minutes=10)] if self.model.closed_at else [],
         }
         return min((at for at in instants[jump] if at > self.now), default=self.now)
 

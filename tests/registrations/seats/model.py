@@ -5,19 +5,22 @@ and has no cleverness to be wrong about: seats are dealt out like cards, the lin
 are put somewhere, and each command says what must be true after it.
 """
 
+import hmac
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from libs.messaging.contracts import SessionState
 
-LIVE = ("waitlisted", "offered", "confirmed")
+LIVE = ("pending", "waitlisted", "offered", "confirmed")
 OUTCOMES = ("attended", "absent", "excused")
 SEATED = ("confirmed", *OUTCOMES)
 """Who has a seat of their own, whether they came or not."""
 EVERYBODY = ""
 Pool = tuple[str, str]
 """A kind of seat, and the channel that it is kept for ("": for everybody)."""
+PAUSE = timedelta(minutes=10)
+"""Between the closing of a draw and the draw."""
 
 
 class No(Exception):
@@ -35,12 +38,28 @@ class Someone:
     status: str = ""
     pool: str | None = None
     priority: int = 0
+    rank: int | None = None
     moved: bool = False
     granted: bool = False
     until: datetime | None = None
+    asked_at: datetime | None = None
+
+    @property
+    def turn(self) -> int:
+        """Where they stand if nobody moves them: by lot, or by when they came."""
+        return self.number if self.rank is None else self.rank
 
     def may_use(self, pool: Pool) -> bool:
         return self.kind == pool[0] and pool[1] in (self.channel, EVERYBODY)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is public of a draw: the tickets with their lots once it is closed, the seed once it is held."""
+
+    stage: str
+    tickets: tuple[tuple[int, int], ...] | None = None
+    seed: bytes | None = None
 
 
 @dataclass
@@ -55,6 +74,13 @@ class Model:
     settled: bool = False
     dealt_at: datetime | None = None
     told: list[tuple[str, str]] = field(default_factory=list)
+    stage: str | None = None
+    closed_at: datetime | None = None
+    tickets: tuple[tuple[int, int], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.facts.waitlist.policy == "draw" and self.facts.waitlist.draw is not None:
+            self.stage = "to_come"
 
     # What can be asked of it.
 
@@ -98,6 +124,11 @@ class Model:
         reason = self.closed(now)
         if reason:
             raise No(reason)
+        if self.stage == "cancelled":
+            raise No("draw-cancelled")
+        if self.stage == "to_come":
+            self._enter(name, kind, channel, "pending", None).asked_at = now
+            return
         for pool in ((kind, channel), (kind, EVERYBODY)):
             if self.free(pool) > 0 and not self.waiting_for(pool):
                 self._enter(name, kind, channel, "confirmed", pool[1])
@@ -131,11 +162,72 @@ class Model:
         self._leave(one, "expired", "offer_expired")
         self.settle(now)
 
-    def time_is_up(self, now: datetime) -> None:
-        """The timers look: late offers end, and seats whose release has come belong to everybody."""
+    def time_is_up(self, now: datetime, seen: Published | None = None) -> None:
+        """The timers look: late offers end, and seats whose release has come belong to everybody.
+
+        `seen`: what is then public of the draw. Its seed and who is in more than one lot are for the system
+        to say, everything else follows.
+        """
         for one in list(self.people.values()):
             if one.status == "offered" and one.until is not None and one.until <= now:
                 self._leave(one, "expired", "offer_expired")
+        self.settle(now)
+        draw = self.facts.waitlist.draw
+        if self.stage != "to_come" or draw is None or not self.live(now):
+            return
+        if self.closed_at is None and now >= draw.closes_at:
+            self.closed_at = now
+            assert seen is not None
+            assert seen.tickets is not None, "what will be drawn is public as soon as it is closed"
+            self.tickets = seen.tickets
+            equal = [one.number for one in self.waiting_for_the_draw() if one.asked_at < draw.closes_at]
+            assert [number for number, _ in self.tickets] == equal, "all who asked in time, and nobody else"
+            assert {lots for _, lots in self.tickets} <= {1, draw.first_time_lots}
+        elif self.closed_at is not None and now >= self.closed_at + PAUSE:
+            assert seen is not None
+            assert seen.seed is not None, "the seed is public once it has drawn"
+            self.draw(seen.seed, now)
+
+    def waiting_for_the_draw(self) -> list[Someone]:
+        return [one for one in self.people.values() if one.status == "pending"]
+
+    def draw(self, seed: bytes, now: datetime) -> None:
+        """Each ticket draws as many numbers as it has lots and shows its lowest; the lowest goes first."""
+        assert self.tickets is not None
+        shown = {
+            ticket: min(hmac.new(seed, f"{ticket}:{i}".encode(), "sha256").hexdigest() for i in range(lots))
+            for ticket, lots in self.tickets
+        }
+        order = sorted(shown, key=lambda ticket: shown[ticket])
+        self.stage = "drawn"
+        self.deal(now)
+        late = []
+        people = {one.number: one for one in self.waiting_for_the_draw()}
+        for number, one in people.items():
+            one.rank = order.index(number) + 1 if number in shown else None
+            if one.rank is None:
+                late.append(number)
+        for number in [*order, *late]:
+            if number in people:
+                self._seat_or_line(people[number])
+        self.settle(now)
+
+    def _seat_or_line(self, one: Someone) -> None:
+        for pool in ((one.kind, one.channel), (one.kind, EVERYBODY)):
+            if self.free(pool) > 0 and not self.waiting_for(pool):
+                one.status, one.pool = "confirmed", pool[1]
+                break
+        else:
+            one.status = "waitlisted"
+            self.line.append(one)
+        self._tell(one, one.status)
+
+    def cancel_draw(self, now: datetime) -> None:
+        if self.stage != "to_come":
+            raise No("draw-over")
+        self.stage = "cancelled"
+        for one in self.waiting_for_the_draw():
+            self._leave(one, "cancelled", "draw_cancelled")
         self.settle(now)
 
     def grant(self, name: str, now: datetime) -> None:
@@ -181,8 +273,8 @@ class Model:
         self.line = [self.people[who] for who in line]
         classes = [other.priority for other in self.line]
         assert classes == sorted(classes, reverse=True), "the higher class first"
-        numbers = [other.number for other in self.line if other.priority == priority and not other.moved]
-        assert numbers == sorted(numbers), "within a class, first come, first served"
+        turns = [other.turn for other in self.line if other.priority == priority and not other.moved]
+        assert turns == sorted(turns), "within a class, by lot, then first come, first served"
 
     def transfer(self, name: str, there: "Model", new_name: str, now: datetime, *, may_wait: bool) -> "Model":
         """Somebody leaves for another session; returns what becomes of that one. All of it, or nothing."""
@@ -205,6 +297,9 @@ class Model:
     def replan(self, facts: SessionState, now: datetime) -> None:
         """`events` says something new of the session."""
         earlier = facts.starts_at_utc < self.facts.starts_at_utc
+        # How seats are given was decided before the first request.
+        kept = {name: getattr(self.facts.waitlist, name) for name in ("policy", "draw")}
+        facts = facts.model_copy(update={"waitlist": facts.waitlist.model_copy(update=kept)})
         disturbed = (facts.starts_at_utc, facts.modality) != (self.facts.starts_at_utc, self.facts.modality)
         self.facts = facts
         alive = [one for one in self.people.values() if one.status in LIVE]

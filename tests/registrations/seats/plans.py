@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from libs.messaging.contracts import HeldSeats, Release, SeatCounts, SessionState, WaitlistRule
+from libs.messaging.contracts import DrawRule, HeldSeats, Release, SeatCounts, SessionState, WaitlistRule
 from tests.registrations.conftest import session_state
 from tests.registrations.seats.model import Pool
 
@@ -34,13 +34,35 @@ modalities = st.sampled_from(("on_site", "hybrid", "online"))
 capacities = st.builds(
     SeatCounts, on_site=st.sampled_from((2, 3, 1, 4, 0)), online=st.sampled_from((1, 2, 0))
 )
+draws = st.tuples(st.sampled_from((0.5, 3, 25, 100)), st.integers(0, 9), st.sampled_from((1, 2, 3))).map(
+    lambda drawn: DrawRule(
+        closes_at=BEGINNING + timedelta(hours=drawn[0], minutes=drawn[1]), first_time_lots=drawn[2]
+    )
+)
+rules = st.one_of(
+    *(st.just({"policy": "first_come"}),) * 2,
+    draws.map(lambda drawn: {"policy": "draw", "draw": drawn}),
+)
+"""How seats are given: it is planned once, and what is said of it later changes nothing."""
 waitlists = st.builds(
-    WaitlistRule,
+    lambda rule, **waitlist: WaitlistRule(**rule, **waitlist),
+    rule=rules,
     limit=st.sampled_from((None, 3, None, 1, None, 0)),
     offer_hours=st.sampled_from((0.1, 1, 24, 72)),
 )
 jumps = st.sampled_from(
-    (1, 15, 720, *("end of an offer",) * 2, *("release",) * 2, "opening", "day before", "start")
+    (
+        1,
+        15,
+        720,
+        *("end of an offer",) * 2,
+        *("release",) * 2,
+        "opening",
+        "closing",
+        "draw",
+        "day before",
+        "start",
+    )
 )
 """Minutes, or to the very instant at which something changes."""
 

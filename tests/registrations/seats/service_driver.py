@@ -1,6 +1,7 @@
 """The whole service on PostgreSQL as a driven system: its HTTP API, its inbox and its timers."""
 
 import asyncio
+import hashlib
 from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,9 +12,11 @@ import httpx
 import orjson
 
 from libs.messaging.contracts import SessionAccess, SessionState
+from services.registrations.draw import commitment
 from services.registrations.timers import Timers
 from tests.registrations.conftest import Instance, bearer, problem
 from tests.registrations.seats.drivers import Line, Observed, Refusal, Seats, Standing
+from tests.registrations.seats.model import Published
 
 T = TypeVar("T")
 WHY = {"reason": "Demande du formateur"}
@@ -28,7 +31,7 @@ create or replace function clock.decision_time() returns timestamptz language sq
 """The clock of decisions stands still, so that an instant can be met exactly."""
 
 PEOPLE = """
-select id, seat_kind, channel, seq, status, pool_channel, priority, granted, offer_expires_at
+select id, seat_kind, channel, seq, status, pool_channel, priority, draw_rank, granted, offer_expires_at
 from registration where session_id = $1 order by seq
 """
 POOLS = """
@@ -71,12 +74,36 @@ class ServiceDriver:
 
     def announce(self, facts: SessionState, line: Line = ()) -> None:
         assert not line, "the service has no line before its session"
-        if self._session is None:
+        begins = self._session is None
+        if begins:
             self._session = facts.id
             link = SessionAccess(session_id=facts.id, online_url="https://video.example.org/7")
             self._run(self._instance.hear(link))
         self._version += 1
         self._run(self._instance.hear(facts, version=self._version))
+        if begins:
+            self._lots = facts.waitlist.drawn.first_time_lots if facts.waitlist.drawn else 1
+            self._know_the_seed()
+
+    def _know_the_seed(self) -> None:
+        """A seed that is the same in each run of this life: the machine must be able to try it again."""
+        found = self._run(
+            self._clock.fetchrow("select rules, closes_at from draw where session_id = $1", self._session)
+        )
+        if found is None:
+            return
+        seed = hashlib.sha256(found["closes_at"].isoformat().encode()).digest()
+        # What was committed to can't be changed, but by who may do without all triggers.
+        self._run(self._clock.execute("set session_replication_role = replica"))
+        self._run(
+            self._clock.execute(
+                "update draw set seed = $2, commitment = $3 where session_id = $1",
+                self._session,
+                seed,
+                commitment(seed, orjson.loads(found["rules"])),
+            )
+        )
+        self._run(self._clock.execute("reset session_replication_role"))
 
     def clock(self, now: datetime) -> None:
         self._run(self._clock.execute("update clock.frozen set at = $1", now))
@@ -145,7 +172,23 @@ class ServiceDriver:
             people={self._names[id_]: Standing(*row) for id_, *row in people},
             line=self._line(),
             pools={(kind, channel): Seats(*row) for kind, channel, *row in pools},
+            draw=self._published(),
         )
+
+    def _published(self) -> Published | None:
+        """As anybody may read it."""
+        path = f"/api/registrations/v1/sessions/{self.session_id}/draw"
+        answer = self._run(self._instance.client.get(path))
+        if answer.status_code == 404:
+            return None
+        found = answer.json()
+        stage = found["stage"] if found["stage"] in ("drawn", "cancelled") else "to_come"
+        tickets = None if found["tickets"] is None else tuple(map(tuple, found["tickets"]))
+        return Published(stage, tickets, found["seed"] and bytes.fromhex(found["seed"]))
+
+    def cancel_draw(self) -> None:
+        path = f"/api/registrations/v1/sessions/{self.session_id}/draw/cancel"
+        self._ask(self._instance.client.post(path, headers=self._instance.staff, json=WHY))
 
     def told(self) -> list[tuple[str, str]]:
         """By the causes that the outbox brings for the first time."""
@@ -169,6 +212,8 @@ class ServiceDriver:
 
     def _register(self, name: str) -> httpx.Response:
         number, key = int(name.removeprefix("p")), {"Idempotency-Key": name}
+        if self._lots > 1 and number % 2:
+            self._asked[name]["consents"] = ["first_time_draw"]
         return self._run(self._instance.register(self.session_id, number, headers=key, **self._asked[name]))
 
     def _act(self, name: str, deed: str, **options: Any) -> None:

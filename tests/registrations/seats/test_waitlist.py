@@ -24,6 +24,7 @@ class Waiting:
     channel: str = "web"
     priority: int = 0
     place: Decimal | None = None
+    rank: int | None = None
 
 
 def numbers(line: list[Waiting]) -> list[int]:
