@@ -19,7 +19,7 @@ select json_build_object(
             'newness', json_build_array(epoch, version, access_epoch, access_version),
             'last_seq', last_seq,
             'last_entry', last_entry,
-            'due', coalesce(next_release_at <= clock.decision_time(), false),
+            'due', coalesce(least(next_release_at, joins_at) <= clock.decision_time(), false),
             'pools', (
                 select json_agg(
                     json_build_array(seat_kind, channel, effective, confirmed, offered, waiting, granted)

@@ -95,6 +95,8 @@ class Person:
     place: Decimal | None = None
     granted: bool = False
     offer_until: datetime | None = None
+    on_offer: bool = False
+    """They wait for one of many sessions: no seat is theirs before they have said yes to it."""
 
 
 @dataclass(slots=True)
@@ -125,11 +127,16 @@ class Replan:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks for a seat."""
+    """Somebody asks for a seat.
+
+    `on_offer`: they wait for one of many sessions, so a seat that is free is offered to them, and only
+    theirs once they have accepted it.
+    """
 
     ref: UUID
     kind: str
     channel: str
+    on_offer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +263,7 @@ class SeatBook:
         """
         match command:
             case Request():
-                return (self._request(command),)
+                return (self._request(command, now),)
             case Replan():
                 touched = self._replan(command.terms, now)
             case Cancel():
@@ -306,15 +313,18 @@ class SeatBook:
 
     # What each command does.
 
-    def _request(self, asked: Request) -> Person:
+    def _request(self, asked: Request, now: datetime) -> Person:
         key = self.seat_for(asked.kind, asked.channel)
         if key is None and self.terms.limit is not None and self.waiting >= self.terms.limit:
             raise Full
         self.last_seq += 1
-        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel)
+        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel, on_offer=asked.on_offer)
         self.people[person.ref] = person
         if key is None:
             self._become(person, "waitlisted")
+        elif asked.on_offer:
+            until = offers.expires_at(now, self.terms.starts_at, self.terms.offer_hours)
+            self._become(person, "offered", key.channel, until=until)
         else:
             self._become(person, "confirmed", key.channel)
         return person

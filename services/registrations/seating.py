@@ -1,6 +1,6 @@
 """A session's seats under its lock: the part of its book that a command needs, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -129,7 +129,12 @@ class Seating:
 
     async def admit(self, registration: Registration) -> None:
         """A request from somebody whose row is not written yet: it gets its number, and seat or place."""
-        request = Request(ref_of(registration), registration.seat_kind, registration.channel)
+        request = Request(
+            ref_of(registration),
+            registration.seat_kind,
+            registration.channel,
+            on_offer=registration.wait_id is not None,
+        )
         self._rows[request.ref] = registration
         with self.tx.no_autoflush:
             self.tx.add(registration)
@@ -206,7 +211,7 @@ class Seating:
                 row.ledger_ref,
                 Person(
                     row.ledger_ref, row.seq, row.seat_kind, row.channel, "waitlisted",
-                    priority=row.priority, place=row.place,
+                    priority=row.priority, place=row.place, on_offer=row.on_offer,
                 ),
             )  # fmt: skip
 
@@ -268,11 +273,17 @@ class Seating:
 async def lock_both(
     tx: AsyncSession, settings: Settings, one: UUID, other: UUID
 ) -> "tuple[Seating | None, Seating | None]":
-    """Lock two sessions in the order of their ids: two people who cross never wait for each other."""
-    first, second = sorted((one, other))
-    found = {first: await Seating.lock(tx, settings, first)}
-    found[second] = await Seating.lock(tx, settings, second)
+    """Lock two sessions, as `lock_all` does."""
+    found = await lock_all(tx, settings, (one, other))
     return found[one], found[other]
+
+
+async def lock_all(tx: AsyncSession, settings: Settings, ids: Iterable[UUID]) -> "dict[UUID, Seating | None]":
+    """Lock sessions in the order of their ids: people who cross never wait for each other.
+
+    None stands for a session of which `events` has said nothing yet.
+    """
+    return {id_: await Seating.lock(tx, settings, id_) for id_ in sorted(set(ids))}
 
 
 def ref_of(registration: Registration) -> UUID:
@@ -293,6 +304,7 @@ def person_of(registration: Registration) -> Person:
         place=registration.place,
         granted=registration.granted,
         offer_until=registration.offer_expires_at,
+        on_offer=registration.wait_id is not None,
     )
 
 
@@ -365,8 +377,9 @@ _SHARE = sa.text(
 )
 _FIRST_OF_LINE = sa.text(
     """
-    select ledger_ref, seq, seat_kind, channel, priority, place from (
-        select ledger_ref, seq, seat_kind, channel, priority, place, row_number() over (
+    select ledger_ref, seq, seat_kind, channel, priority, place, on_offer from (
+        select ledger_ref, seq, seat_kind, channel, priority, place, wait_id is not null as on_offer,
+            row_number() over (
             partition by seat_kind, channel order by -priority, coalesce(place, seq), seq
         ) as number
         from registration where session_id = :session_id and status = 'waitlisted'

@@ -24,6 +24,7 @@ def _standing(model: Model, name: str, seen: Observed) -> Standing:
         one.priority,
         one.granted,
         one.until,
+        one.on_offer,
     )
 
 
