@@ -12,6 +12,7 @@ from libs.web.app import Service, create_app
 from libs.web.parked import parked_router
 from services.registrations import (
     api,
+    api_waits,
     commands,
     desk,
     desk_attendance,
@@ -19,6 +20,7 @@ from services.registrations import (
     desk_registration,
     desk_signup,
     desk_transfer,
+    joining,
     own_page,
     pages,
 )
@@ -48,6 +50,8 @@ def create(service: Service) -> FastAPI:
     async def settle(session_id: UUID) -> None:
         async with service.database.transaction() as tx:
             await commands.release_seats(tx, service.settings, session_id)
+        async with service.database.transaction() as tx:
+            await joining.join_session(tx, service.settings, session_id)
 
     app = create_app(
         service,
@@ -55,6 +59,7 @@ def create(service: Service) -> FastAPI:
         routers=[
             register_router(),
             api.router,
+            api_waits.router,
             parked_router(service.name, box),
             pages.router,
             own_page.router,
@@ -72,6 +77,8 @@ def create(service: Service) -> FastAPI:
             "seats": timers.seats,
             "reach": timers.reach,
             "reminders": timers.reminders,
+            "waits": timers.waits,
+            "waits swept": timers.waits_swept,
             "prune": timers.prune,
             "tallies": Tallying(service.database, service.settings).run,
         },

@@ -107,6 +107,15 @@ class Seating:
         self.know(*found)
         return found
 
+    async def unasked(self) -> Sequence[Registration]:
+        """Those who stand in the line by a wait for many sessions; not in the book."""
+        wanted = select(Registration).where(
+            Registration.session_id == self.row.id,
+            Registration.status == "waitlisted",
+            col(Registration.wait_id).is_not(None),
+        )
+        return (await self.tx.scalars(wanted)).all()
+
     async def do(self, command: Command) -> list[Registration]:
         """Decide, and record it. The people touched, as they stand now, without those newly asked.
 
@@ -268,14 +277,6 @@ class Seating:
                 )
             )
         self._entries.clear()
-
-
-async def lock_both(
-    tx: AsyncSession, settings: Settings, one: UUID, other: UUID
-) -> "tuple[Seating | None, Seating | None]":
-    """Lock two sessions, as `lock_all` does."""
-    found = await lock_all(tx, settings, (one, other))
-    return found[one], found[other]
 
 
 async def lock_all(tx: AsyncSession, settings: Settings, ids: Iterable[UUID]) -> "dict[UUID, Seating | None]":

@@ -57,6 +57,7 @@ class Telling:
         previous: SessionFacts | None = None,
         alternatives: Sequence[Alternative] = (),
         invited: bool | None = None,
+        ends_wait: bool = False,
     ) -> None:
         """The registration has changed because of `cause`; its row already says the new state."""
         registration.version += 1
@@ -75,6 +76,7 @@ class Telling:
             session=self.facts_for(registration),
             previous=previous,
             alternatives=tuple(alternatives),
+            ends_wait=ends_wait,
         )
         self._told.setdefault(registration.id, (registration, []))[1].append(entry)
 
