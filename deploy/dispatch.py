@@ -20,6 +20,8 @@ OPERATIONS = "operations"
 PLACES = {
     "/inscription": "registrations",
     "/mon-inscription": "registrations",
+    "/attendre": "registrations",
+    "/mon-attente": "registrations",
     "/guichet": "registrations",
     "/api/registrations": "registrations",
     "/health/registrations": "registrations",

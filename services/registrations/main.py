@@ -20,9 +20,11 @@ from services.registrations import (
     desk_registration,
     desk_signup,
     desk_transfer,
+    desk_waits,
     joining,
     own_page,
     pages,
+    wait_pages,
 )
 from services.registrations.api_register import register_router
 from services.registrations.consumer import inbox
@@ -63,6 +65,8 @@ def create(service: Service) -> FastAPI:
             parked_router(service.name, box),
             pages.router,
             own_page.router,
+            wait_pages.router,
+            desk_waits.router,
             desk.router,
             desk_attendance.router,
             desk_signup.router,
