@@ -18,10 +18,19 @@ LONGEST_WAIT = timedelta(minutes=5)
 
 SILENT = frozenset({"restored"})
 _ENDS = frozenset(
-    {"cancelled_by_person", "cancelled_by_staff", "session_cancelled", "declined", "offer_expired"}
+    {
+        "cancelled_by_person",
+        "cancelled_by_staff",
+        "session_cancelled",
+        "declined",
+        "offer_expired",
+        "wait_ended",
+        "wait_over",
+    }
 )
 _TELLING = _ENDS | {
     "confirmed", "waitlisted", "offered", "session_changed", "volunteers_asked", "transferred",
+    "wait_noted",
 }  # fmt: skip
 
 Key = tuple[int, int, str]

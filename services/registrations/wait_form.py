@@ -55,7 +55,7 @@ def choices(language: str, regions: Sequence[str]) -> Mapping[str, Any]:
         "themes": [("", _("Choisissez un sujet")), *vocabularies.choices("themes", language)],
         "regions": [(code, vocabularies.region_name(code, language)) for code in named]
         or vocabularies.region_choices(language),
-        "distances": [(str(km), _("%(km)s km", km=km)) for km in DISTANCES],
+        "distances": [(str(km), _("%(km)s km", km=km)) for km in DISTANCES],
         "spoken": [("", _("Peu importe")), ("fr", _("En français")), ("en", _("En anglais"))],
     }
 
