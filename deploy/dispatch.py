@@ -21,6 +21,8 @@ PLACES = {
     "/inscription": "registrations",
     "/mon-inscription": "registrations",
     "/tirage": "registrations",
+    "/attendre": "registrations",
+    "/mon-attente": "registrations",
     "/guichet": "registrations",
     "/api/registrations": "registrations",
     "/health/registrations": "registrations",

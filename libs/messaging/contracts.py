@@ -1,6 +1,6 @@
 """What the messages say: one frozen model per stream, whose JSON Schemas are published and guarded."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -220,12 +220,33 @@ class DrawFacts(Contract):
     tickets: int | None = None
 
 
+class WaitFacts(Contract):
+    """What somebody waits for who takes a seat at any of many sessions, from `first_day` to `last_day`.
+
+    In one of `regions`, or within `km` of `place`; with neither, anywhere. `online`: also by video.
+    """
+
+    theme: str
+    stream: str = "public"
+    regions: tuple[str, ...] = ()
+    place: str | None = None
+    km: float | None = None
+    online: bool = False
+    language: str | None = None
+    first_day: date
+    last_day: date
+
+
 class Cause(Contract):
     """Why a person is told something, with the facts that the notice needs, as they were then.
 
     One cause is (epoch, version, cause); the registration's own version rises with each. `status` and
     `sequence` (iCalendar SEQUENCE) are the registration's after the change. `invited`: whether the
     person holds a calendar invitation, so that a CANCEL goes to those alone.
+
+    `wait` is set in the causes of a wait for many sessions (`wait_noted`, `wait_ended`, `wait_over`): their
+    `session` stands for its period, and begins and ends with the last day. `ends_wait`: with this seat the
+    person's wait for any other is over.
     """
 
     epoch: int
@@ -243,10 +264,16 @@ class Cause(Contract):
     previous: SessionFacts | None = None
     alternatives: tuple[Alternative, ...] = ()
     draw: DrawFacts | None = None
+    wait: WaitFacts | None = None
+    ends_wait: bool = False
 
 
 class RegistrationState(Contract):
-    """A registration with its contact data and the causes of its last 14 days. Private to the instance."""
+    """A registration with its contact data and the causes of its last 14 days. Private to the instance.
+
+    A wait for many sessions is said in the same form, under its own id, which stands for the session's too:
+    `waitlisted` while it lasts, `cancelled` once it has ended.
+    """
 
     id: UUID
     session_id: UUID

@@ -21,7 +21,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request being answered; empty in background loops."""
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_SECRET_AFTER = re.compile(r"^(/(?:mon-inscription|connexion|desabonnement))/.+", re.DOTALL)
+_SECRET_AFTER = re.compile(r"^(/(?:mon-inscription|mon-attente|connexion|desabonnement))/.+", re.DOTALL)
 # What PostgreSQL and SQLAlchemy add to an error: the values of the row, which are a person's.
 _VALUES = re.compile(r"^\s*(?:DETAIL:|\[parameters:|\[SQL:).*$", re.MULTILINE)
 

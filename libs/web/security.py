@@ -39,7 +39,7 @@ NO_CACHE = (b"cache-control", b"no-cache")
 VARY = (b"vary", b"Cookie")
 PRIVATE = (
     "/coordination", "/guichet", "/national", "/boite-envoi", "/connexion", "/deconnexion",
-    "/inscription", "/mon-inscription", "/abonnement", "/desabonnement",
+    "/inscription", "/mon-inscription", "/attendre", "/mon-attente", "/abonnement", "/desabonnement",
 )  # fmt: skip
 """Pages of staff, and pages on which a person types or reads about themselves."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from xml.sax.saxutils import escape
 
 from fastapi import APIRouter
@@ -161,6 +161,8 @@ async def robots(request: Request) -> Response:
         "/guichet",
         "/inscription/",
         "/mon-inscription/",
+        "/attendre",
+        "/mon-attente/",
     )
     rules = "".join(f"Disallow: {path}\n" for path in private)
     sitemap = f"{service_of(request).settings.base_url}/sitemap.xml"
@@ -215,6 +217,7 @@ def _calendar_context(request: Request, question: Question, page: Page) -> dict[
         "feed_address": service_of(request).settings.base_url + feed,
         "webcal": _webcal(request, feed),
         "programme_url": "/programme" + _query(query_of(filters)),
+        "wait_url": _wait_url(asked),
         "updated": _local(question.updated_at, question.home_zone) if question.updated_at else None,
         "now": _local(asked.now, question.home_zone),
     }
@@ -347,6 +350,20 @@ def _organizer(request: Request) -> str:
 
 def _calendar_url(filters: CalendarFilters, **changes: object) -> str:
     return "/" + _query(query_of(filters, **changes))
+
+
+def _wait_url(asked: Asked) -> str:
+    """The form for whoever waits for what isn't there yet, with what was looked for filled in."""
+    filters = asked.filters
+    known = {
+        "sujet": filters.theme,
+        "region": filters.region,
+        "pres": "" if filters.region else filters.near,
+        "du": filters.first.isoformat() if filters.first else "",
+        "au": filters.last.isoformat() if filters.last else "",
+        "volet": "pro" if filters.stream == "pro" else "",
+    }
+    return "/attendre" + _query(urlencode({name: value for name, value in known.items() if value}))
 
 
 def _query(query: str) -> str:

@@ -21,6 +21,9 @@ _CAUSES: Mapping[str, LazyString] = {
     "session_cancelled": _("Annoncer que l’atelier est annulé"),
     "draw_cancelled": _("Annoncer que le tirage est annulé"),
     "transferred": _("Dire que la personne a changé d’atelier"),
+    "wait_noted": _("Dire que l’attente de la personne est notée"),
+    "wait_ended": _("Dire que l’attente est terminée"),
+    "wait_over": _("Dire qu’aucune place n’a été trouvée"),
 }
 _REMINDER = _("Rappeler l’atelier")
 _OTHER = _("Donner des nouvelles de l’inscription")

@@ -21,11 +21,12 @@ SILENT = frozenset({"restored"})
 _ENDS = frozenset(
     {
         "cancelled_by_person", "cancelled_by_staff", "session_cancelled", "draw_cancelled", "declined",
-        "offer_expired",
+        "offer_expired", "wait_ended", "wait_over",
     }
 )  # fmt: skip
 _TELLING = _ENDS | {
     "pending", "confirmed", "waitlisted", "offered", "session_changed", "volunteers_asked", "transferred",
+    "wait_noted",
 }  # fmt: skip
 
 Key = tuple[int, int, str]

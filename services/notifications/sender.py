@@ -29,6 +29,10 @@ class Sender:
             secret=settings.secret,
         )
 
+    def wait_url(self, wait_id: UUID, generation: int) -> str:
+        """The page of somebody's wait for many sessions."""
+        return f"{self.base_url}/mon-attente/{manage_token(self.secret, wait_id, generation)}"
+
     def manage_url(self, registration_id: UUID, generation: int) -> str:
         """The person's own page."""
         return f"{self.base_url}/mon-inscription/{manage_token(self.secret, registration_id, generation)}"

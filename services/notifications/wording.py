@@ -8,8 +8,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
+from libs import vocabularies
 from libs.clock import zone
 from libs.messaging.contracts import Cause, RegistrationState, SessionFacts
+from libs.web import formats
 from libs.web.i18n import SOURCE, Language, known_language
 from libs.web.templating import environment
 from services.notifications.changes import changes
@@ -142,7 +144,22 @@ def _context(
         "postal": state.contact.postal or "",
         "today": today,
         "layout": "letter.txt" if on_paper else "spoken.txt",
-        "manage_url": sender.manage_url(state.id, state.generation),
+        **_of_wait(cause, language),
+        "ends_wait": cause.ends_wait,
+        "manage_url": (sender.wait_url if cause.wait else sender.manage_url)(state.id, state.generation),
+    }
+
+
+def _of_wait(cause: Cause, language: Language) -> dict[str, object]:
+    """What a wait for many sessions is for, in words."""
+    wait = cause.wait
+    if wait is None:
+        return {"wait": None, "wait_theme": cause.session.title, "wait_regions": ""}
+    names = [vocabularies.region_name(code, language) for code in wait.regions]
+    return {
+        "wait": wait,
+        "wait_theme": vocabularies.label("themes", wait.theme, language),
+        "wait_regions": formats.listing(names, language),
     }
 
 

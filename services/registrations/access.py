@@ -12,8 +12,8 @@ from libs.settings import Settings
 from libs.web.app import service_of
 from libs.web.auth import bearer_of, staff_of
 from libs.web.problems import Unauthorized
-from services.registrations.models import Registration
-from services.registrations.problems import LinkRevoked, RegistrationUnknown
+from services.registrations.models import Registration, Wait
+from services.registrations.problems import LinkRevoked, RegistrationUnknown, WaitUnknown
 
 By = Literal["person", "staff"]
 
@@ -35,6 +35,14 @@ def require_person_or_staff(request: Request, registration_id: UUID) -> By:
 Requester = Annotated[By, Depends(require_person_or_staff)]
 
 
+def require_waiter_or_staff(request: Request, wait_id: UUID) -> By:
+    """The same for a wait, whose link is a token of its own."""
+    return require_person_or_staff(request, wait_id)
+
+
+Waiter = Annotated[By, Depends(require_waiter_or_staff)]
+
+
 async def check_generation(tx: AsyncSession, registration_id: UUID, generation: int) -> None:
     """Refuse a link that staff have replaced (410), before anything is shown or changed."""
     registration = await tx.get(Registration, registration_id)
@@ -42,6 +50,20 @@ async def check_generation(tx: AsyncSession, registration_id: UUID, generation: 
         raise RegistrationUnknown
     if generation != registration.generation:
         raise LinkRevoked
+
+
+async def check_wait_generation(tx: AsyncSession, wait_id: UUID, generation: int) -> None:
+    """Refuse a link to a wait's page that staff have replaced (410)."""
+    wait = await tx.get(Wait, wait_id)
+    if wait is None:
+        raise WaitUnknown
+    if generation != wait.generation:
+        raise LinkRevoked
+
+
+def wait_url(settings: Settings, wait_id: UUID, generation: int) -> str:
+    """The page of somebody's wait, with all its stops."""
+    return f"{settings.base_url}/mon-attente/{manage_token(settings.secret, wait_id, generation)}"
 
 
 def manage_url(settings: Settings, registration_id: UUID, generation: int) -> str:

@@ -146,7 +146,7 @@ _REACH = """
 select session_id, case when email is not null then 'email' when mobile is not null then 'mobile'
     when phone is not null then 'phone' else 'postal' end as route, count(*)::int as count
 from registration where session_id = any($1::uuid[])
-    and status in ('pending', 'waitlisted', 'offered', 'confirmed')
+    and (status in ('pending', 'offered', 'confirmed') or status = 'waitlisted' and wait_id is null)
 group by 1, 2
 """
 _WRITE = """

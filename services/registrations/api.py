@@ -58,6 +58,8 @@ class RegistrationDetail(BaseModel):
     channel: str
     seat_kind: str
     party_size: int
+    wait_id: UUID | None
+    """The wait for many sessions by which the person came here."""
     contact: dict[str, str | None]
     created_at: datetime
     ticket: int | None
@@ -388,13 +390,28 @@ async def _session(tx: AsyncSession, session_id: UUID) -> SessionCopy:
     return row
 
 
+def summary_of(facts: SessionState, settings: Settings) -> SessionSummary:
+    """A session in few words, as the answers about its people name it."""
+    where = zone(facts.timezone)
+    return SessionSummary(
+        id=facts.id,
+        title=facts.title,
+        status=facts.status,
+        starts_at=facts.starts_at_utc.astimezone(where),
+        ends_at=facts.ends_at_utc.astimezone(where),
+        starts_at_local=facts.starts_at.isoformat(timespec="minutes"),
+        timezone=facts.timezone,
+        venue=facts.venue.name if facts.venue else None,
+        url=f"{settings.base_url}/seances/{facts.id}",
+    )
+
+
 async def _detail(tx: AsyncSession, settings: Settings, registration_id: UUID) -> RegistrationDetail:
     person = await tx.get(Registration, registration_id)
     row = await tx.get(SessionCopy, person.session_id) if person is not None else None
     if person is None or row is None:
         raise RegistrationUnknown
     facts = SessionState.model_validate(row.facts)
-    where = zone(facts.timezone)
     detail: dict[str, Any] = {
         name: getattr(person, name) for name in RegistrationDetail.model_fields if hasattr(person, name)
     }
@@ -403,16 +420,6 @@ async def _detail(tx: AsyncSession, settings: Settings, registration_id: UUID) -
         position=await queries.position(tx, person),
         ticket=None if row.draw_stage is None else person.seq,
         contact={name: getattr(person, name) for name in ("email", "mobile", "phone", "postal")},
-        session=SessionSummary(
-            id=facts.id,
-            title=facts.title,
-            status=facts.status,
-            starts_at=facts.starts_at_utc.astimezone(where),
-            ends_at=facts.ends_at_utc.astimezone(where),
-            starts_at_local=facts.starts_at.isoformat(timespec="minutes"),
-            timezone=facts.timezone,
-            venue=facts.venue.name if facts.venue else None,
-            url=f"{settings.base_url}/seances/{facts.id}",
-        ),
+        session=summary_of(facts, settings),
         manage_url=manage_url(settings, person.id, person.generation),
     )

@@ -234,6 +234,7 @@ def _person_of(row: asyncpg.Record) -> Person:
         rank=row["draw_rank"],
         granted=row["granted"],
         offer_until=until and until.astimezone(UTC),
+        on_offer=row["on_offer"],
     )
 
 
@@ -255,7 +256,7 @@ where session_id = $1
 """
 _PEOPLE = """
 select ledger_ref, seq, seat_kind, channel, status, pool_channel, priority, place, draw_rank,
-    granted, offer_expires_at
+    granted, offer_expires_at, wait_id is not null as on_offer
 from registration where session_id = $1 and ledger_ref is not null order by seq
 """
 _LINE = """

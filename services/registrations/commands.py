@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from libs.settings import Settings
-from services.registrations import opening, seatbook
+from services.registrations import opening, seatbook, waits
 from services.registrations.confirmation import new_number
 from services.registrations.models import AccommodationRequest, Consent, Registration, StaffAction
 from services.registrations.problems import (
@@ -44,7 +44,8 @@ from services.registrations.seatbook import (
     Refused,
     Release,
 )
-from services.registrations.seating import Seating, lock_both, ref_of
+from services.registrations.seating import Seating, ref_of
+from services.registrations.waits import Stops
 
 By = Literal["person", "staff"]
 
@@ -65,19 +66,25 @@ async def cancel(
     if by == "person" and seating.is_over:
         raise AlreadyOver
     await end(seating, registration, Cancel(ref_of(registration)), f"cancelled_by_{by}", reason=reason)
+    await waits.look_again(tx, registration)
     await seating.finish()
     return registration
 
 
 async def accept(tx: AsyncSession, settings: Settings, registration_id: UUID) -> Registration:
-    """Take the seat that is kept; possible until the offer's expiry is recorded (rule S3)."""
-    seating, registration = await locked(tx, settings, registration_id)
+    """Take the seat that is kept; possible until the offer's expiry is recorded (rule S3).
+
+    Who waits for many sessions waits for no other any more.
+    """
+    stops = await waits.lock_stops(tx, settings, registration_id)
+    registration = stops.registration
     if registration.status == "confirmed":
         return registration
     with refusals():
-        await seating.do(Accept(ref_of(registration)))
-    seating.telling.tell(registration, "confirmed")
-    await seating.finish()
+        await stops.seating.do(Accept(ref_of(registration)))
+    ended = await stops.close(settings)
+    stops.seating.telling.tell(registration, "confirmed", ends_wait=ended)
+    await stops.finish()
     return registration
 
 
@@ -87,6 +94,7 @@ async def decline(tx: AsyncSession, settings: Settings, registration_id: UUID) -
     if registration.status == "declined":
         return registration
     await end(seating, registration, Decline(ref_of(registration)), "declined")
+    await waits.look_again(tx, registration)
     await seating.finish()
     return registration
 
@@ -95,6 +103,7 @@ async def no_answer(tx: AsyncSession, settings: Settings, registration_id: UUID,
     """On the last day before the session one unanswered call ends an offer; the next person is asked."""
     seating, registration = await locked(tx, settings, registration_id)
     await end(seating, registration, NoAnswer(ref_of(registration)), "offer_expired")
+    await waits.look_again(tx, registration)
     _log(seating, registration, "no_answer", "", by)
     await seating.finish()
     return registration
@@ -132,14 +141,16 @@ async def grant(
     tx: AsyncSession, settings: Settings, registration_id: UUID, reason: str, by: str
 ) -> Registration:
     """Give somebody who waits a seat over capacity (rule S1: explicit, named, logged)."""
-    seating, registration = await locked(tx, settings, registration_id)
+    stops = await waits.lock_stops(tx, settings, registration_id)
+    seating, registration = stops.seating, stops.registration
     if seating.is_over:
         raise AlreadyOver
     with refusals():
         await seating.do(Grant(ref_of(registration)))
-    seating.telling.tell(registration, "confirmed")
+    ended = await stops.close(settings)
+    seating.telling.tell(registration, "confirmed", ends_wait=ended)
     _log(seating, registration, "granted", reason, by)
-    await seating.finish()
+    await stops.finish()
     return registration
 
 
@@ -158,7 +169,8 @@ async def transfer(
     The calendar entry keeps its UID, so it moves in the person's calendar. Where no seat is free the
     person loses nothing (`SessionFull`), unless `may_wait`. Raises what a registration there would.
     """
-    left, registration, joined = await _locked_both(tx, settings, registration_id, session_id)
+    stops, joined = await _locked_both(tx, settings, registration_id, session_id)
+    left, registration = stops.seating, stops.registration
     if registration.status not in LIVE or left.is_over:
         raise AlreadyOver
     opening.check_open(joined.facts, joined.now, "desk", has_link=joined.row.online_url is not None)
@@ -179,12 +191,17 @@ async def transfer(
         await joined.admit(successor)
     await _copy_answers(tx, registration, successor)
     position = await joined.position(successor) if successor.status == "waitlisted" else None
+    ended = successor.status == "confirmed" and await stops.close(settings)
     joined.telling.tell(
-        successor, "transferred", position=position, previous=previous, invited=invited or successor.invited
+        successor,
+        "transferred",
+        position=position,
+        previous=previous,
+        invited=invited or successor.invited,
+        ends_wait=ended,
     )
     _log(joined, successor, "transferred", reason, by)
-    for seating in (left, joined):
-        await seating.finish()
+    await stops.finish()
     return successor
 
 
@@ -205,6 +222,7 @@ async def expire_offers(tx: AsyncSession, settings: Settings, session_id: UUID) 
     expired = await seating.do(Lapse())
     for registration in expired:
         seating.telling.tell(registration, "offer_expired")
+        await waits.look_again(tx, registration)
     await seating.finish()
     return len(expired)
 
@@ -251,21 +269,18 @@ async def locked(tx: AsyncSession, settings: Settings, registration_id: UUID) ->
 
 async def _locked_both(
     tx: AsyncSession, settings: Settings, registration_id: UUID, session_id: UUID
-) -> tuple[Seating, Registration, Seating]:
-    """The seats that the person leaves, the person, and the seats to join."""
+) -> tuple[Stops, Seating]:
+    """The person with the seats that they leave, and the seats to join."""
     found = await tx.get(Registration, registration_id)
     if found is None:
         raise RegistrationUnknown
     if found.session_id == session_id:
         raise SameSession
-    left, joined = await lock_both(tx, settings, found.session_id, session_id)
+    stops = await waits.lock_stops(tx, settings, registration_id, session_id)
+    joined = stops.seatings[session_id]
     if joined is None:
         raise SessionUnknown
-    if left is None:
-        raise RegistrationUnknown
-    await _reread(tx, found)
-    left.know(found)
-    return left, found, joined
+    return stops, joined
 
 
 async def _reread(tx: AsyncSession, found: Registration) -> None:

@@ -1,7 +1,7 @@
 """What `events` says of sessions, and what it means for the people registered."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -13,12 +13,13 @@ from libs.messaging.contracts import Payload, SessionAccess, SessionState
 from libs.messaging.envelope import Envelope
 from libs.messaging.inbox import Inbox
 from libs.settings import Settings
-from services.registrations import pools, queries
+from services.registrations import joining, pools, queries
 from services.registrations.changes import is_elsewhere_or_later, kinds_short_of_seats, must_be_told
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.seatbook import Replan, terms_of
 from services.registrations.seating import Seating
 from services.registrations.telling import session_facts
+from services.registrations.waits import is_unasked
 
 
 def inbox(database: Database, settings: Settings) -> Inbox:
@@ -68,9 +69,12 @@ def _as_committed(state: SessionState, before: SessionState) -> SessionState:
 async def _change(seating: Seating, state: SessionState, before: SessionState | None) -> None:
     """The seats first, then what each person is told of it."""
     seating.facts = state
+    # Of a line that somebody stands in by their wait alone they were never told: nor of its end.
+    unasked = {one.id for one in await seating.unasked()} if state.status == "cancelled" else set()
     changed = await seating.do(Replan(terms_of(state)))
+    await joining.mark(seating.tx, seating)
     if state.status == "cancelled":
-        await _tell_of_the_end(seating, changed)
+        await _tell_of_the_end(seating, changed, unasked)
     elif before is not None:
         await _tell_of_the_move(seating, before)
         await _ask_volunteers(seating, before)
@@ -96,6 +100,7 @@ async def apply_access(
                 previous = seating.telling.facts_for(registration).model_copy(update={"online_url": known})
                 registration.sequence += 1
                 seating.telling.tell(registration, "session_changed", previous=previous)
+    await joining.mark(tx, seating)
     await seating.finish()
 
 
@@ -108,13 +113,18 @@ async def _locked_row(tx: AsyncSession, session_id: UUID) -> SessionCopy:
     )
 
 
-async def _tell_of_the_end(seating: Seating, people: Sequence[Registration]) -> None:
+async def _tell_of_the_end(
+    seating: Seating, people: Sequence[Registration], unasked: Collection[UUID]
+) -> None:
     if not people:
         return
     alternatives = await queries.alternatives(
         seating.tx, seating.telling.settings, seating.facts, seating.now
     )
     for registration in people:
+        if registration.id in unasked:
+            seating.telling.restate(registration)
+            continue
         invited, registration.invited = registration.invited, False
         seating.telling.tell(
             registration,
@@ -132,6 +142,8 @@ async def _tell_of_the_move(seating: Seating, before: SessionState) -> None:
     if not must_be_told(earlier, now):
         return
     for registration in await seating.everybody():
+        if is_unasked(registration):
+            continue
         link = seating.telling.facts_for(registration).online_url
         if is_elsewhere_or_later(earlier, now):
             registration.sequence += 1

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from libs.settings import Settings
-from services.registrations import draw_records, queries, serving
+from services.registrations import draw_records, joining, queries, serving
 from services.registrations.commands import refusals
 from services.registrations.draw import PAUSE, Stage, Ticket
 from services.registrations.models import DrawRecord, Registration, SessionCopy, StaffAction
@@ -122,6 +122,7 @@ async def _hold(seating: Seating, record: DrawRecord) -> None:
             position=positions.get(registration.seq),
             tickets=len(tickets),
         )
+    await joining.mark(seating.tx, seating)
     await seating.finish()
 
 

@@ -31,7 +31,8 @@ def _one_line(value: str) -> str:
     return " ".join(_CONTROL.sub(" ", unicodedata.normalize("NFC", value)).split())
 
 
-def _name(value: str) -> str:
+def read_name(value: str) -> str:
+    """A name on one line, never empty."""
     value = _one_line(value)
     if not value:
         raise _Refused(_("Écrivez votre nom."))
@@ -75,7 +76,8 @@ def _lines(value: str | None) -> str | None:
     return "\n".join(line for line in lines if line) or None
 
 
-def _optional_line(value: str | None) -> str | None:
+def read_optional_line(value: str | None) -> str | None:
+    """A text on one line; None if nothing is left of it."""
     return _one_line(value or "") or None
 
 
@@ -112,12 +114,12 @@ class RegistrationRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: Channel
-    name: Annotated[str, Field(max_length=200), AfterValidator(_name)]
+    name: Annotated[str, Field(max_length=200), AfterValidator(read_name)]
     party_size: int = 1
     language: Literal["fr", "en"] = "fr"
     seat_kind: SeatKind | None = None
     contact: Contact
-    organisation: Annotated[str | None, Field(max_length=200), AfterValidator(_optional_line)] = None
+    organisation: Annotated[str | None, Field(max_length=200), AfterValidator(read_optional_line)] = None
     role: Literal["staff", "volunteer"] | None = None
     accommodations: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
     target_groups: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()

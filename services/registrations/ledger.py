@@ -87,7 +87,8 @@ def inputs_of(command: Command) -> dict[str, Any]:
         case Replan(terms):
             return terms_json(terms)
         case Request(ref, kind, channel):
-            return {"ref": ref, "kind": kind, "channel": channel}
+            asked = {"ref": ref, "kind": kind, "channel": channel}
+            return asked | {"on_offer": True} if command.on_offer else asked
         case Move(ref, before):
             return {"ref": ref, "before": before}
         case Prioritise(ref, priority):
@@ -110,7 +111,8 @@ def command_of(found: Entry) -> Command:
             case "replan":
                 return Replan(terms_of_json(inputs))
             case "request":
-                return Request(UUID(inputs["ref"]), inputs["kind"], inputs["channel"])
+                on_offer = inputs.get("on_offer", False)
+                return Request(UUID(inputs["ref"]), inputs["kind"], inputs["channel"], on_offer=on_offer)
             case "move":
                 before = inputs["before"]
                 return Move(UUID(inputs["ref"]), None if before is None else UUID(before))
@@ -166,6 +168,8 @@ def standing(person: Person) -> dict[str, Any]:
         found["granted"] = True
     if person.offer_until is not None:
         found["until"] = person.offer_until.isoformat()
+    if person.on_offer:
+        found["on_offer"] = True
     return found
 
 
@@ -190,6 +194,7 @@ def person_of(found: Mapping[str, Any]) -> Person:
         rank=found.get("rank"),
         granted=found.get("granted", False),
         offer_until=None if until is None else datetime.fromisoformat(until),
+        on_offer=found.get("on_offer", False),
     )
 
 

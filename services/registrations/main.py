@@ -13,6 +13,7 @@ from libs.web.parked import parked_router
 from services.registrations import (
     api,
     api_draw,
+    api_waits,
     commands,
     desk,
     desk_attendance,
@@ -21,9 +22,12 @@ from services.registrations import (
     desk_registration,
     desk_signup,
     desk_transfer,
+    desk_waits,
     draw_page,
+    joining,
     own_page,
     pages,
+    wait_pages,
 )
 from services.registrations.api_register import register_router
 from services.registrations.consumer import inbox
@@ -51,6 +55,8 @@ def create(service: Service) -> FastAPI:
     async def settle(session_id: UUID) -> None:
         async with service.database.transaction() as tx:
             await commands.release_seats(tx, service.settings, session_id)
+        async with service.database.transaction() as tx:
+            await joining.join_session(tx, service.settings, session_id)
 
     app = create_app(
         service,
@@ -59,10 +65,13 @@ def create(service: Service) -> FastAPI:
             register_router(),
             api.router,
             api_draw.router,
+            api_waits.router,
             parked_router(service.name, box),
             pages.router,
             own_page.router,
             draw_page.router,
+            wait_pages.router,
+            desk_waits.router,
             desk.router,
             desk_attendance.router,
             desk_draw.router,
@@ -78,6 +87,8 @@ def create(service: Service) -> FastAPI:
             "seats": timers.seats,
             "reach": timers.reach,
             "reminders": timers.reminders,
+            "waits": timers.waits,
+            "waits swept": timers.waits_swept,
             "prune": timers.prune,
             "tallies": Tallying(service.database, service.settings).run,
         },

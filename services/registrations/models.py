@@ -64,6 +64,8 @@ class SessionCopy(Model, table=True):
     last_entry: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
     """The number of the ledger's newest entry about this session."""
     next_release_at: datetime | None = _instant(default=None, index=True)
+    joins_at: datetime | None = _instant(default=None)
+    """From when on those who wait for many sessions are to join this one's line; null: nobody is to."""
     seats_version: int = Field(default=0, sa_type=sa.BigInteger)
     seats_dirty: bool = False
     reach_version: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
@@ -75,6 +77,7 @@ class SessionCopy(Model, table=True):
         _one_of("draw_stage", tuple(Stage)),
         sa.Index("ix_session_dirty", "id", postgresql_where=sa.text("seats_dirty")),
         sa.Index("ix_session_reach_dirty", "id", postgresql_where=sa.text("reach_dirty")),
+        sa.Index("ix_session_joins", "joins_at", postgresql_where=sa.text("joins_at is not null")),
         # The counters change with every registration: the facts are kept apart, so that they aren't copied.
         {"postgresql_with": {"fillfactor": "50", "toast_tuple_target": "128"}},
     )
@@ -146,6 +149,8 @@ class Registration(Model, table=True):
     """Who this is in the seat ledger; emptied when the person is erased."""
     transferred_from: UUID | None = None
     """The registration, on another session, that this one replaces."""
+    wait_id: UUID | None = Field(default=None, foreign_key="wait.id")
+    """The wait for many sessions by which the person came here: no seat is theirs before they said yes."""
     offer_expires_at: datetime | None = _instant(default=None)
     uid: str
     sequence: int = 0
@@ -187,6 +192,80 @@ class Registration(Model, table=True):
             "transferred_from",
             postgresql_where=sa.text("transferred_from is not null"),
         ),
+        sa.Index(
+            "ix_registration_wait",
+            "wait_id",
+            "session_id",
+            unique=True,
+            postgresql_where=sa.text("wait_id is not null"),
+        ),
+    )
+
+
+WAIT_STATUSES = ("open", "found", "ended", "over")
+"""`found`: a seat was accepted; `ended` by the person or the team; `over`: no day is left."""
+
+
+class Wait(Model, table=True):
+    """One person's wait for a seat at any of many sessions, each of whose lines it joins.
+
+    The row is the lock of the wait; it is taken after those of its sessions. `place` is what `latitude`
+    and `longitude` were understood from; `spoken` is the language wanted at the session.
+    """
+
+    __tablename__ = "wait"
+
+    id: UUID = Field(primary_key=True)
+    status: str = "open"
+    channel: str
+    name: str
+    name_key: str
+    language: str = "fr"
+    email: str | None = None
+    mobile: str | None = None
+    phone: str | None = None
+    postal: str | None = None
+    organisation: str | None = None
+    role: str | None = None
+    another_person: bool = False
+    """Somebody else of the same name is reached in the same way: both may wait."""
+    accommodations: list[str] = _document(list)
+    """What the person needs that day, for each registration that comes of the wait; gone with its end."""
+    theme: str
+    stream: str
+    regions: list[str] = _document(list)
+    place: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    km: float | None = None
+    online: bool = False
+    spoken: str | None = None
+    first_day: date
+    last_day: date
+    due: bool = True
+    """Whether there may be sessions that it has not joined yet."""
+    confirmation_number: str = Field(unique=True)
+    generation: int = 1
+    version: int = Field(default=0, sa_type=sa.BigInteger)
+    content_hash: bytes = Field(sa_type=sa.LargeBinary)
+    causes: list[dict[str, Any]] = _document(list)
+    """What the person was told of the wait itself, for 14 days."""
+    created_at: datetime = _instant()
+    ended_at: datetime | None = _instant(default=None)
+
+    __table_args__ = (
+        _one_of("status", WAIT_STATUSES),
+        sa.CheckConstraint("(status = 'open') = (ended_at is null)", name="open_or_ended"),
+        sa.CheckConstraint("first_day <= last_day", name="period"),
+        sa.CheckConstraint(
+            "num_nulls(latitude, longitude, km) in (0, 3) and (km is null or km > 0)", name="around"
+        ),
+        sa.CheckConstraint(
+            "coalesce(email, mobile, phone, postal) is not null or name = ''", name="can_be_reached"
+        ),
+        sa.Index("ix_wait_open", "theme", "created_at", postgresql_where=sa.text("status = 'open'")),
+        sa.Index("ix_wait_due", "id", postgresql_where=sa.text("due and status = 'open'")),
+        sa.Index("ix_wait_same_person", "name_key"),
     )
 
 

@@ -17,8 +17,8 @@ from libs.web.app import service_of
 from libs.web.i18n import COOKIE, known_language, language_of
 from libs.web.templating import render
 from services.registrations import commands, page_queries
-from services.registrations.access import check_generation, manage_url
-from services.registrations.models import Registration
+from services.registrations.access import check_generation, manage_url, wait_url
+from services.registrations.models import Registration, Wait
 from services.registrations.own_calendar import calendar_file
 from services.registrations.problems import (
     AlreadyOver,
@@ -66,8 +66,19 @@ async def show(request: Request, token: str, person: Own) -> Response:
             if person.offers_others
             else []
         )
+        wait = await tx.get(Wait, person.wait_id) if person.wait_id is not None else None
     new_link = _link_to_new(person, service.settings)
-    return _page(request, "own/registration.html", token, person, others=others, new_link=new_link)
+    wait_link = _link_to_wait(person, wait, service.settings)
+    return _page(
+        request,
+        "own/registration.html",
+        token,
+        person,
+        others=others,
+        new_link=new_link,
+        wait_link=wait_link,
+        waits_elsewhere=wait is not None and wait.status == "open",
+    )
 
 
 @router.get("/mon-inscription/{token}/annuler")
@@ -152,6 +163,13 @@ def _link_to_new(person: RegistrationView, settings: Settings) -> str | None:
     if there is None or there.link_replaced:
         return None
     return manage_url(settings, there.id, there.generation)
+
+
+def _link_to_wait(person: RegistrationView, wait: Wait | None, settings: Settings) -> str | None:
+    """From one stop to the page of the wait with all of them; none once a link was replaced."""
+    if wait is None or not wait.name or max(person.generation, wait.generation) > 1:
+        return None
+    return wait_url(settings, wait.id, wait.generation)
 
 
 def _speaks_another_language(request: Request, person: RegistrationView) -> bool:

@@ -22,6 +22,7 @@ from services.registrations.models import (
     RegistrationCause,
     SessionCopy,
     StaffAction,
+    Wait,
 )
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
 from services.registrations.registration_view import LIVE, Elsewhere, RegistrationView
@@ -110,6 +111,7 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         ticket=None if session.draw is None else person.seq,
         rank=person.draw_rank,
         asked_at=person.created_at,
+        wait_id=person.wait_id,
     )
 
 
@@ -136,7 +138,7 @@ async def _elsewhere(
     return Elsewhere(person.id, SessionState.model_validate(row.facts), person.generation, link_replaced)
 
 
-def route_of(person: Registration) -> str:
+def route_of(person: Registration | Wait) -> str:
     """How a person is reached first, as `notifications` does it."""
     return next((route for route in ("email", "mobile", "phone") if getattr(person, route)), "postal")
 

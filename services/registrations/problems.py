@@ -15,6 +15,11 @@ class RegistrationUnknown(NotFound):
     title = _("Cette inscription n’existe pas")
 
 
+class WaitUnknown(NotFound):
+    slug = "wait-unknown"
+    title = _("Cette attente n’existe pas")
+
+
 class RegistrationClosed(Conflict):
     slug = "registration-closed"
     title = _("Les inscriptions sont terminées")

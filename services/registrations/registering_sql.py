@@ -20,7 +20,7 @@ select json_build_object(
             'last_seq', last_seq,
             'last_entry', last_entry,
             'draw_stage', draw_stage,
-            'due', coalesce(next_release_at <= clock.decision_time(), false),
+            'due', coalesce(least(next_release_at, joins_at) <= clock.decision_time(), false),
             'pools', (
                 select json_agg(
                     json_build_array(seat_kind, channel, effective, confirmed, offered, waiting, granted)

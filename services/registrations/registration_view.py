@@ -60,6 +60,8 @@ class RegistrationView:
     ticket: int | None = None
     rank: int | None = None
     asked_at: datetime | None = None
+    wait_id: UUID | None = None
+    """The wait for many sessions by which the person came here, while it lasts or as it ended."""
 
     @property
     def is_late(self) -> bool:
@@ -287,6 +289,10 @@ def _cancelled(person: RegistrationView) -> State:
             "info",
             _("Votre inscription est annulée, comme vous l’avez demandé."),
             (_("Votre place est libre pour une autre personne. Merci !"),),
+        )
+    if person.wait_id is not None:
+        return State(
+            "info", _("Vous n’attendez plus cette séance."), (_("Votre attente dit où vous en êtes."),)
         )
     return State("info", _("Votre inscription est annulée."))
 

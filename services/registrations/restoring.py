@@ -11,7 +11,8 @@ from libs.messaging import topics
 from libs.messaging.outbox import announce
 from libs.messaging.topics import Topic
 from libs.settings import Settings
-from services.registrations.models import Registration, SessionCopy, Tally
+from services.registrations import wait_telling
+from services.registrations.models import Registration, SessionCopy, Tally, Wait
 from services.registrations.seating import Seating
 
 LIFT = 1_000
@@ -46,6 +47,10 @@ async def restate(
             people.add(str(registration.id))
             seating.telling.tell(registration, CAUSE)
         await seating.finish()
+    waits = await tx.scalars(select(Wait).where(Wait.name != "").order_by(col(Wait.id)))
+    for wait in waits.all():
+        people.add(str(wait.id))
+        await wait_telling.say(tx, settings, wait, await decision_time(tx))
     cells = await tx.scalars(sa.select(col(Tally.key)))
     ours: dict[Topic, Collection[str]] = {
         topics.REGISTRATIONS: people,

@@ -10,7 +10,14 @@ from sqlmodel import col, select
 from libs.clock import decision_time
 from libs.database import Database
 from libs.settings import Settings
-from services.registrations.models import AccommodationRequest, Registration, SessionCopy, StaffAction
+from services.registrations import wait_telling
+from services.registrations.models import (
+    AccommodationRequest,
+    Registration,
+    SessionCopy,
+    StaffAction,
+    Wait,
+)
 from services.registrations.seating import Seating
 from services.registrations.tallying import keep_profile
 
@@ -27,7 +34,7 @@ async def erase_due(database: Database, settings: Settings) -> int:
         now = await decision_time(tx)
         await _erase_needs(tx, now - timedelta(days=settings.accommodation_days))
         sessions = await _sessions_to_forget(tx, now - timedelta(days=settings.identity_days))
-    erased = 0
+        erased = await _erase_waits(tx, settings, now)
     for session_id in sessions:
         async with database.transaction() as tx:
             erased += await _erase_session(tx, settings, session_id)
@@ -45,6 +52,29 @@ def erase(seating: Seating, registration: Registration) -> None:
     registration.ledger_ref = None
     registration.generation += 1
     seating.telling.forget(registration)
+
+
+async def _erase_waits(tx: AsyncSession, settings: Settings, now: datetime) -> int:
+    """Who waited for many sessions is forgotten as long after the end of the wait."""
+    waits = await tx.scalars(
+        select(Wait)
+        .where(
+            col(Wait.ended_at) < now - timedelta(days=settings.identity_days),
+            Wait.name != "",
+        )
+        .order_by(col(Wait.id))
+        .limit(_AT_ONCE)
+        .with_for_update(key_share=True)
+    )
+    gone = waits.all()
+    for wait in gone:
+        wait.name = wait.name_key = ""
+        wait.email = wait.mobile = wait.phone = wait.postal = None
+        wait.organisation = wait.role = wait.place = wait.latitude = wait.longitude = wait.km = None
+        wait.regions, wait.accommodations, wait.content_hash = [], [], b""
+        wait.generation += 1
+        await wait_telling.forget(tx, settings, wait, now)
+    return len(gone)
 
 
 async def _erase_needs(tx: AsyncSession, before: datetime) -> None:

@@ -109,6 +109,8 @@ class Person:
     rank: int | None = None
     granted: bool = False
     offer_until: datetime | None = None
+    on_offer: bool = False
+    """They wait for one of many sessions: no seat is theirs before they have said yes to it."""
 
 
 @dataclass(slots=True)
@@ -139,11 +141,16 @@ class Replan:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks for a seat."""
+    """Somebody asks for a seat.
+
+    `on_offer`: they wait for one of many sessions, so a seat that is free is offered to them, and only
+    theirs once they have accepted it.
+    """
 
     ref: UUID
     kind: str
     channel: str
+    on_offer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +302,7 @@ class SeatBook:
         """
         match command:
             case Request():
-                return (self._request(command),)
+                return (self._request(command, now),)
             case Replan():
                 touched = self._replan(command.terms, now)
             case Cancel():
@@ -354,7 +361,7 @@ class SeatBook:
 
     # What each command does.
 
-    def _request(self, asked: Request) -> Person:
+    def _request(self, asked: Request, now: datetime) -> Person:
         if self.stage is Stage.CANCELLED:
             raise DrawCancelled
         if self.stage is Stage.TO_COME:
@@ -363,16 +370,20 @@ class SeatBook:
         if key is None and self.terms.limit is not None and self.waiting >= self.terms.limit:
             raise Full
         self.last_seq += 1
-        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel)
+        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel, on_offer=asked.on_offer)
         self.people[person.ref] = person
         if key is None:
             self._become(person, "waitlisted")
+        elif asked.on_offer:
+            until = offers.expires_at(now, self.terms.starts_at, self.terms.offer_hours)
+            self._become(person, "offered", key.channel, until=until)
         else:
             self._become(person, "confirmed", key.channel)
         return person
 
     def _ticket(self, asked: Request) -> Person:
-        """The number of the request is its ticket."""
+        """The number of the request is its ticket. Who waits for many sessions takes no part in a draw."""
+        assert not asked.on_offer, "they join the line that the draw leaves behind"
         self.last_seq += 1
         person = self.people[asked.ref] = Person(asked.ref, self.last_seq, asked.kind, asked.channel)
         return person

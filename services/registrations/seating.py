@@ -1,6 +1,6 @@
 """A session's seats under its lock: the part of its book that a command needs, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -122,6 +122,15 @@ class Seating:
         self.know(*found)
         return found
 
+    async def unasked(self) -> Sequence[Registration]:
+        """Those who stand in the line by a wait for many sessions; not in the book."""
+        wanted = select(Registration).where(
+            Registration.session_id == self.row.id,
+            Registration.status == "waitlisted",
+            col(Registration.wait_id).is_not(None),
+        )
+        return (await self.tx.scalars(wanted)).all()
+
     async def do(self, command: Command) -> list[Registration]:
         """Decide, and record it. The people touched, as they stand now, without those newly asked.
 
@@ -144,7 +153,12 @@ class Seating:
 
     async def admit(self, registration: Registration) -> None:
         """A request from somebody whose row is not written yet: it gets its number, and seat or place."""
-        request = Request(ref_of(registration), registration.seat_kind, registration.channel)
+        request = Request(
+            ref_of(registration),
+            registration.seat_kind,
+            registration.channel,
+            on_offer=registration.wait_id is not None,
+        )
         self._rows[request.ref] = registration
         with self.tx.no_autoflush:
             self.tx.add(registration)
@@ -223,7 +237,7 @@ class Seating:
                 row.ledger_ref,
                 Person(
                     row.ledger_ref, row.seq, row.seat_kind, row.channel, "waitlisted",
-                    priority=row.priority, place=row.place, rank=row.draw_rank,
+                    priority=row.priority, place=row.place, rank=row.draw_rank, on_offer=row.on_offer,
                 ),
             )  # fmt: skip
 
@@ -282,14 +296,12 @@ class Seating:
         self._entries.clear()
 
 
-async def lock_both(
-    tx: AsyncSession, settings: Settings, one: UUID, other: UUID
-) -> "tuple[Seating | None, Seating | None]":
-    """Lock two sessions in the order of their ids: two people who cross never wait for each other."""
-    first, second = sorted((one, other))
-    found = {first: await Seating.lock(tx, settings, first)}
-    found[second] = await Seating.lock(tx, settings, second)
-    return found[one], found[other]
+async def lock_all(tx: AsyncSession, settings: Settings, ids: Iterable[UUID]) -> "dict[UUID, Seating | None]":
+    """Lock sessions in the order of their ids: people who cross never wait for each other.
+
+    None stands for a session of which `events` has said nothing yet.
+    """
+    return {id_: await Seating.lock(tx, settings, id_) for id_ in sorted(set(ids))}
 
 
 def ref_of(registration: Registration) -> UUID:
@@ -311,6 +323,7 @@ def person_of(registration: Registration) -> Person:
         rank=registration.draw_rank,
         granted=registration.granted,
         offer_until=registration.offer_expires_at,
+        on_offer=registration.wait_id is not None,
     )
 
 
@@ -384,8 +397,9 @@ _SHARE = sa.text(
 )
 _FIRST_OF_LINE = sa.text(
     """
-    select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank from (
-        select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, row_number() over (
+    select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, on_offer from (
+        select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank,
+            wait_id is not null as on_offer, row_number() over (
             partition by seat_kind, channel order by -priority, coalesce(place, draw_rank, seq), seq
         ) as number
         from registration where session_id = :session_id and status = 'waitlisted'

@@ -86,7 +86,7 @@ def read_request(
     """
     errors = FormErrors()
     body = _body(form, facts, channel, language)
-    body["contact"] = _one_contact(form, errors) if one_route else {r: form.get(r) for r in ROUTES}
+    body["contact"] = one_contact(form, errors) if one_route else {r: form.get(r) for r in ROUTES}
     if len(pools.seat_kinds(facts.modality)) > 1 and not body["seat_kind"]:
         errors.add("seat_kind", _("Choisissez sur place ou en ligne."))
     _consents(form, body, errors)
@@ -112,13 +112,14 @@ def _body(form: Form, facts: SessionState, channel: str, language: str) -> dict[
         "seat_kind": form.get("seat_kind") or None,
         "organisation": form.get("organisation") or None if pro else None,
         "role": form.get("role") or None if pro else None,
-        "accommodations": _known(form.all("accommodations"), "accommodations"),
-        "target_groups": _known(form.all("target_groups"), "target_groups"),
+        "accommodations": known_answers(form.all("accommodations"), "accommodations"),
+        "target_groups": known_answers(form.all("target_groups"), "target_groups"),
         "another_person": form.get("another_person") == "1",
     }
 
 
-def _one_contact(form: Form, errors: FormErrors) -> dict[str, str | None]:
+def one_contact(form: Form, errors: FormErrors) -> dict[str, str | None]:
+    """The way to be reached that was chosen; what it lacks is added to `errors`."""
     typed = [route for route in ROUTES if form.get(route)]
     route = form.get("route") or (typed[0] if len(typed) == 1 else "")
     if route not in ROUTES:
@@ -148,7 +149,8 @@ def _consents(form: Form, body: dict[str, Any], errors: FormErrors) -> None:
     body["consents"] = given
 
 
-def _known(chosen: Iterable[str], vocabulary: vocabularies.Vocabulary) -> tuple[str, ...]:
+def known_answers(chosen: Iterable[str], vocabulary: vocabularies.Vocabulary) -> tuple[str, ...]:
+    """The answers that the vocabulary has, each once."""
     known = vocabularies.ids(vocabulary)
     return tuple(dict.fromkeys(id_ for id_ in chosen if id_ in known))
 

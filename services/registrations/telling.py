@@ -64,6 +64,7 @@ class Telling:
         alternatives: Sequence[Alternative] = (),
         invited: bool | None = None,
         tickets: int | None = None,
+        ends_wait: bool = False,
     ) -> None:
         """The registration has changed because of `cause`; its row already says the new state.
 
@@ -86,6 +87,7 @@ class Telling:
             previous=previous,
             alternatives=tuple(alternatives),
             draw=self._draw_facts(registration, tickets),
+            ends_wait=ends_wait,
         )
         self._told.setdefault(registration.id, (registration, []))[1].append(entry)
 

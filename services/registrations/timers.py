@@ -18,6 +18,7 @@ from libs.messaging.inbox import prune
 from libs.settings import Settings
 from libs.web.idempotency import purge_keys
 from services.registrations import announcing, commands, drawing, reminders, retention, serving
+from services.registrations.joining import Joining
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.seating import Seating
 
@@ -38,6 +39,7 @@ class Timers:
         self._settings = settings
         self._changed = asyncio.Event()
         self._announced = 0
+        self._joining = Joining(database, settings)
         database.on_commit.append(self._changed.set)
 
     async def offers_and_releases(self, stop: asyncio.Event) -> None:
@@ -66,6 +68,14 @@ class Timers:
     async def reminders(self, stop: asyncio.Event) -> None:
         """Cause the reminders that are due."""
         await _repeat(stop, 30.0, self.remind)
+
+    async def waits(self, stop: asyncio.Event) -> None:
+        """Let those who wait for many sessions join each that opens, half a second later at most."""
+        await _repeat(stop, 0.5, self._joining.act_on_what_is_due)
+
+    async def waits_swept(self, stop: asyncio.Event) -> None:
+        """Compare all waits with all sessions, for what began at the same moment."""
+        await _repeat(stop, 60.0, self._joining.sweep)
 
     async def prune(self, stop: asyncio.Event) -> None:
         """Forget what has served: people of past sessions, causes, inbox rows, idempotency keys."""

@@ -2,14 +2,14 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from libs.messaging.contracts import Cause, ContactDetails, DrawFacts
+from libs.messaging.contracts import Cause, ContactDetails, DrawFacts, WaitFacts
 from libs.settings import Settings
 from services.notifications import wording
 from services.notifications.sender import Sender
@@ -31,6 +31,9 @@ CAUSES = (
     "session_cancelled",
     "volunteers_asked",
     "transferred",
+    "wait_noted",
+    "wait_ended",
+    "wait_over",
     "reminder_7d",
     "reminder_1d",
 )
@@ -363,3 +366,35 @@ def visible(html: str) -> str:
 
 def words_of(text: str) -> set[str]:
     return {word.strip(",.:\u00a0") for word in text.split()}
+
+
+@pytest.mark.parametrize("name", ["wait_noted", "wait_ended", "wait_over"])
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_wait_is_told_with_what_it_is_for_and_leads_to_its_own_page(
+    name: str, language: str, sender: Sender
+) -> None:
+    wish = WaitFacts(
+        theme="courriel",
+        place="Sherbrooke",
+        km=25,
+        online=True,
+        first_day=date(2027, 1, 5),
+        last_day=date(2027, 3, 31),
+    )
+    facts = facts_of(cause_of(name, wait=wish, status="waitlisted"), language)
+    for part in ("body.txt", "body.html", "words.txt"):
+        told = say(f"{name}/{part}", facts, sender, NOW)
+        assert "31" in told
+        assert "2027" in told
+        if part != "words.txt":
+            assert "25\u00a0km" in told
+            assert "Sherbrooke" in told
+            assert "/mon-attente/" in told
+            assert "/mon-inscription/" not in told
+
+
+@pytest.mark.parametrize("part", ["body.txt", "body.html", "words.txt"])
+def test_who_has_a_seat_hears_that_their_other_waits_are_over(part: str, sender: Sender) -> None:
+    ended, alone = (facts_of(maximal("confirmed", ends_wait=ends)) for ends in (True, False))
+    assert "Vos autres attentes sont terminées" in say(f"confirmed/{part}", ended, sender, NOW)
+    assert "autres attentes" not in say(f"confirmed/{part}", alone, sender, NOW)

@@ -28,6 +28,7 @@ def _standing(model: Model, name: str, seen: Observed) -> Standing:
         one.rank,
         one.granted,
         one.until,
+        one.on_offer,
     )
 
 

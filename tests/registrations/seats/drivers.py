@@ -32,6 +32,7 @@ class Standing:
     rank: int | None
     granted: bool
     until: datetime | None
+    on_offer: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,13 @@ class Driver(Protocol):
     """Whether a command that was already carried out is answered again, and not refused."""
     begins_anywhere: bool
     """Whether it can be given people who already wait when the session is first announced."""
+    takes_waits: bool
+    """Whether it can be asked for a seat by somebody who waits for many sessions."""
 
     def announce(self, facts: SessionState, line: Line = ()) -> None: ...
     def clock(self, now: datetime) -> None: ...
     def time_is_up(self) -> None: ...
-    def request(self, name: str, kind: str, channel: str) -> None: ...
+    def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None: ...
     def request_again(self, name: str) -> None: ...
     def cancel(self, name: str) -> None: ...
     def accept(self, name: str) -> None: ...
@@ -110,6 +113,7 @@ class PureDriver:
     knows_opening = False
     answers_again = False
     begins_anywhere = True
+    takes_waits = True
 
     def __init__(self) -> None:
         self.now = self._shared_out = datetime(2000, 1, 1, tzinfo=UTC)
@@ -177,11 +181,11 @@ class PureDriver:
     def cancel_draw(self) -> None:
         self._do(seatbook.CancelDraw())
 
-    def request(self, name: str, kind: str, channel: str) -> None:
+    def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
         ref = _ref(name)
         self._names[ref] = name
         self._asked_at[ref] = self.now
-        self._do(seatbook.Request(ref, kind, channel))
+        self._do(seatbook.Request(ref, kind, channel, on_offer=on_offer))
 
     def request_again(self, name: str) -> None:
         raise NotImplementedError("the book is asked once per person")
@@ -226,6 +230,7 @@ class PureDriver:
                     one.rank,
                     one.granted,
                     one.offer_until,
+                    one.on_offer,
                 )
                 for one in self.book.people.values()
             },

@@ -80,6 +80,9 @@ def nobody_vanishes(before: Observed, after: Observed) -> None:
         later = after.people[name]
         assert later.status in NEXT[earlier.status], f"{name}: {earlier.status} → {later.status}"
         assert (later.number, later.channel) == (earlier.number, earlier.channel)
+        assert later.on_offer == earlier.on_offer
+        seated_unasked = (earlier.status, later.status) == ("waitlisted", "confirmed")
+        assert not (later.on_offer and seated_unasked) or later.granted, f"{name} never said yes"
     waiting = {name for name, one in after.people.items() if one.status == "waitlisted"}
     assert sorted(after.line) == sorted(waiting), "the line is everybody who waits, once"
 
@@ -94,10 +97,11 @@ def a_newcomer_takes_no_seat_that_somebody_waits_for(before: Observed, after: Ob
     """S2, on whoever came in this step."""
     for name in after.people.keys() - before.people.keys():
         one = after.people[name]
-        assert one.status in ("pending", "confirmed", "waitlisted"), "nobody is offered what they just asked"
         if after.draw is not None and after.draw.stage == "to_come":
             assert one.status == "pending", "nobody gets a seat by being early"
             continue
+        expected = "offered" if one.on_offer else "confirmed"
+        assert one.status in (expected, "waitlisted"), "only who waits for many sessions is asked first"
         if one.pool is not None:
             waited = [other for other in after.line if (one.kind, one.pool) in _usable(after.people[other])]
             assert waited == [], f"{name} overtook {waited}"

@@ -84,6 +84,17 @@ class SeatMachine(RuleBasedStateMachine):
         if twice and self.driver.answers_again and self.model.people:
             self.request_again(list(self.model.people)[-1])
 
+    @precondition(
+        lambda self: self.driver.takes_waits and self.takes_requests() and len(self.model.people) < 30
+    )
+    @rule(crowd=st.lists(newcomers, min_size=1, max_size=3), jump=st.sampled_from((0, "release")))
+    def people_who_wait_for_many_sessions_join(self, crowd: list[Newcomer], jump: int | str) -> None:
+        """A free seat is offered to them; they stand in the line like everybody if there is none."""
+        self.time_passes(jump)
+        # They take no part in a draw, and join the line that it leaves behind.
+        for kind, channel in crowd if self.takes_requests() and self.model.stage != "to_come" else ():
+            self.request(self.next_name(), self.possible(kind), channel, on_offer=True)
+
     @precondition(lambda self: self.those(*LIVE))
     @rule(data=st.data(), whose=st.sampled_from((("confirmed",), LIVE)), people=st.integers(1, 3))
     def people_leave(self, data: st.DataObject, whose: tuple[str, ...], people: int) -> None:
@@ -214,10 +225,10 @@ class SeatMachine(RuleBasedStateMachine):
 
     # One command at a time.
 
-    def request(self, name: str, kind: str, channel: str) -> None:
+    def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
         self.step(
-            lambda: self.driver.request(name, kind, channel),
-            lambda _: self.model.request(name, kind, channel, self.now),
+            lambda: self.driver.request(name, kind, channel, on_offer=on_offer),
+            lambda _: self.model.request(name, kind, channel, self.now, on_offer=on_offer),
             first=self.release_what_is_due,
         )
 

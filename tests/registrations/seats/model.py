@@ -43,6 +43,7 @@ class Someone:
     granted: bool = False
     until: datetime | None = None
     asked_at: datetime | None = None
+    on_offer: bool = False
 
     @property
     def turn(self) -> int:
@@ -120,7 +121,8 @@ class Model:
 
     # What can happen.
 
-    def request(self, name: str, kind: str, channel: str, now: datetime) -> None:
+    def request(self, name: str, kind: str, channel: str, now: datetime, *, on_offer: bool = False) -> None:
+        """`on_offer`: they wait for many sessions, and say yes to a seat before it is theirs."""
         reason = self.closed(now)
         if reason:
             raise No(reason)
@@ -131,14 +133,18 @@ class Model:
             return
         for pool in ((kind, channel), (kind, EVERYBODY)):
             if self.free(pool) > 0 and not self.waiting_for(pool):
-                self._enter(name, kind, channel, "confirmed", pool[1])
+                one = self._enter(name, kind, channel, "offered" if on_offer else "confirmed", pool[1])
+                one.until = self.end_of_an_offer(now) if on_offer else None
+                one.on_offer = on_offer
                 return
         if self.facts.waitlist.limit is not None and len(self.line) >= self.facts.waitlist.limit:
             raise No("session-full")
-        self.wait(name, kind, channel)
+        self.wait(name, kind, channel, on_offer=on_offer)
 
-    def wait(self, name: str, kind: str, channel: str) -> None:
-        self.line.append(self._enter(name, kind, channel, "waitlisted", None))
+    def wait(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
+        one = self._enter(name, kind, channel, "waitlisted", None)
+        one.on_offer = on_offer
+        self.line.append(one)
 
     def cancel(self, name: str, now: datetime, cause: str = "cancelled_by_staff") -> None:
         one = self._find(name, LIVE, "already-over")

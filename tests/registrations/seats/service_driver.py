@@ -50,6 +50,7 @@ class ServiceDriver:
     knows_opening = True
     answers_again = True
     begins_anywhere = False
+    takes_waits = False
 
     def __init__(
         self,
@@ -112,7 +113,8 @@ class ServiceDriver:
         timers = Timers(self._instance.database, self._instance.settings)
         self._run(timers.act_on_what_is_due())
 
-    def request(self, name: str, kind: str, channel: str) -> None:
+    def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
+        assert not on_offer, "who waits for many sessions joins by their wait, not by themselves"
         self._asked[name] = {"seat_kind": kind, "channel": channel}
         answer = self._register(name)
         if answer.status_code != 201:

@@ -125,6 +125,19 @@ def test_a_newcomer_doesnt_take_a_seat_that_somebody_waits_for() -> None:
     assert [(person.ref, person.status) for person in called] == [(ref("A"), "offered")]
 
 
+def test_a_free_seat_is_offered_to_who_waits_for_many_sessions_and_never_simply_theirs() -> None:
+    session = Session(2)
+    session.do(Request(ref("A"), "on_site", "web", on_offer=True))
+    session.ask("B")
+    session.do(Request(ref("C"), "on_site", "web", on_offer=True))
+    assert session.states("ABC") == "ocw"
+    assert session["A"].offer_until == NOW + DAY
+
+    session.do(Decline(ref("A")))
+    session.do(Accept(ref("C")))
+    assert session.states("ABC") == "dcc"
+
+
 def test_a_held_seat_is_for_its_channel_even_past_those_who_cannot_use_it() -> None:
     session = Session(2, held=1)
     session.ask("A", "B")
