@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from libs.messaging.kafka.address import SCHEME, read_address
 from libs.messaging.signing import read_key
+from libs.opening_hours import week_of
 from libs.web.validation import message_of
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -47,6 +48,11 @@ def _domain(value: str | None) -> str | None:
     return value
 
 
+def _opening_hours(value: str) -> str:
+    week_of(value)
+    return value
+
+
 def _numbers(value: object) -> object:
     """`7,1` as a list of numbers; an empty value is none at all."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -75,6 +81,8 @@ class Settings(BaseSettings):
     national_bus_url: Annotated[str | None, _with_scheme("postgresql", "postgres", "kafka")] = None
     """The national instance's bus, with the credentials it gave; unset, this instance feeds its own view."""
     smtp_url: Annotated[str | None, _with_scheme("smtp", "smtps")] = None
+    sms_url: str | None = None
+    """The gateway that text messages leave by; unset, mobiles are called like any telephone."""
     public_url: Annotated[str | None, _with_scheme("http", "https")] = None
     instance: Annotated[str, AfterValidator(_slug)] = "demo"
     instance_name: str = "Capitale-Nationale"
@@ -94,6 +102,12 @@ class Settings(BaseSettings):
         tuple[Annotated[int, Field(ge=1, le=60)], ...], NoDecode, BeforeValidator(_numbers)
     ] = (7, 1)
     """Days before a session at which confirmed people are reminded, as in `7,1`."""
+
+    office_hours: Annotated[str, AfterValidator(_opening_hours)] = "mo-fr 09:00-16:00"
+    """When the team calls and posts, as in `mo-th 09:00-12:00,13:00-16:00; fr 09:00-12:00`, or `24/7`.
+
+    Offers made by hand last their hours of this clock. Public holidays are added by themselves.
+    """
 
     national_calendar_public: bool = False
     """Whether the calendar of the country, which holds public facts only, is shown without signing in."""

@@ -179,6 +179,7 @@ def _person_of(row: asyncpg.Record) -> Person:
         place=row["place"],
         granted=row["granted"],
         offer_until=until and until.astimezone(UTC),
+        by_hand=row["by_hand"],
     )
 
 
@@ -194,7 +195,8 @@ select seat_kind, channel, effective, confirmed, offered, waiting, granted from 
 where session_id = $1
 """
 _PEOPLE = """
-select ledger_ref, seq, seat_kind, channel, status, pool_channel, priority, place, granted, offer_expires_at
+select ledger_ref, seq, seat_kind, channel, status, pool_channel, priority, place, granted, offer_expires_at,
+    by_hand
 from registration where session_id = $1 and ledger_ref is not null order by seq
 """
 _LINE = """

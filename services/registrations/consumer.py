@@ -16,6 +16,7 @@ from libs.settings import Settings
 from services.registrations import pools, queries
 from services.registrations.changes import is_elsewhere_or_later, kinds_short_of_seats, must_be_told
 from services.registrations.models import Registration, SessionCopy
+from services.registrations.office_hours import office_hours, office_json
 from services.registrations.seatbook import Replan, terms_of
 from services.registrations.seating import Seating
 from services.registrations.telling import session_facts
@@ -50,6 +51,8 @@ async def apply_session(
     row.facts = state.model_dump(mode="json")
     row.status = state.status
     row.starts_at, row.ends_at = state.starts_at_utc, state.ends_at_utc
+    office = office_hours(settings.office_hours, state)
+    row.office = None if office is None else office_json(office)
     await tx.flush()
     seating = before or await Seating.lock(tx, settings, state.id)
     assert seating is not None, "the row was just written"
@@ -60,7 +63,8 @@ async def apply_session(
 async def _change(seating: Seating, state: SessionState, before: SessionState | None) -> None:
     """The seats first, then what each person is told of it."""
     seating.facts = state
-    changed = await seating.do(Replan(terms_of(state)))
+    office = office_hours(seating.telling.settings.office_hours, state)
+    changed = await seating.do(Replan(terms_of(state, office)))
     if state.status == "cancelled":
         await _tell_of_the_end(seating, changed)
     elif before is not None:

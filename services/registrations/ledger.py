@@ -12,6 +12,7 @@ from uuid import UUID
 
 from libs.messaging.contracts import HeldSeats
 from libs.messaging.contracts import Release as DatedRelease
+from services.registrations.office_hours import office_json, office_of_json
 from services.registrations.pools import Plan
 from services.registrations.seatbook import (
     Accept,
@@ -84,7 +85,8 @@ def inputs_of(command: Command) -> dict[str, Any]:
         case Replan(terms):
             return terms_json(terms)
         case Request(ref, kind, channel):
-            return {"ref": ref, "kind": kind, "channel": channel}
+            found = {"ref": ref, "kind": kind, "channel": channel}
+            return found | {"by_hand": True} if command.by_hand else found
         case Move(ref, before):
             return {"ref": ref, "before": before}
         case Prioritise(ref, priority):
@@ -105,7 +107,12 @@ def command_of(found: Entry) -> Command:
             case "replan":
                 return Replan(terms_of_json(inputs))
             case "request":
-                return Request(UUID(inputs["ref"]), inputs["kind"], inputs["channel"])
+                return Request(
+                    UUID(inputs["ref"]),
+                    inputs["kind"],
+                    inputs["channel"],
+                    by_hand=inputs.get("by_hand", False),
+                )
             case "move":
                 before = inputs["before"]
                 return Move(UUID(inputs["ref"]), None if before is None else UUID(before))
@@ -154,6 +161,8 @@ def standing(person: Person) -> dict[str, Any]:
         found["granted"] = True
     if person.offer_until is not None:
         found["until"] = person.offer_until.isoformat()
+    if person.by_hand:
+        found["by_hand"] = True
     return found
 
 
@@ -177,11 +186,14 @@ def person_of(found: Mapping[str, Any]) -> Person:
         place=None if place is None else Decimal(place),
         granted=found.get("granted", False),
         offer_until=None if until is None else datetime.fromisoformat(until),
+        by_hand=found.get("by_hand", False),
     )
 
 
 def terms_json(terms: Terms) -> dict[str, Any]:
-    return {
+    """The opening hours only where they count."""
+    office = {} if terms.office is None else {"office": office_json(terms.office)}
+    return office | {
         "capacity": dict(terms.plan.capacity),
         "held": [[item.seat_kind, item.channel, item.seats] for item in terms.plan.held],
         "releases": [
@@ -210,4 +222,5 @@ def terms_of_json(found: Mapping[str, Any]) -> Terms:
         status=found["status"],
         offer_hours=found["offer_hours"],
         limit=found["limit"],
+        office=office_of_json(found["office"]) if "office" in found else None,
     )

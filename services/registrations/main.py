@@ -72,6 +72,7 @@ def create(service: Service) -> FastAPI:
             "seats": timers.seats,
             "reach": timers.reach,
             "reminders": timers.reminders,
+            "office hours": timers.office_hours,
             "prune": timers.prune,
             "tallies": Tallying(service.database, service.settings).run,
         },

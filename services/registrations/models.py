@@ -62,6 +62,8 @@ class SessionCopy(Model, table=True):
     last_seq: int = Field(default=0, sa_type=sa.BigInteger)
     last_entry: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
     """The number of the ledger's newest entry about this session."""
+    office: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    """When the team is there until this session, as its ledger has it (`office_hours.office_json`)."""
     next_release_at: datetime | None = _instant(default=None, index=True)
     seats_version: int = Field(default=0, sa_type=sa.BigInteger)
     seats_dirty: bool = False
@@ -136,6 +138,8 @@ class Registration(Model, table=True):
     place: Decimal | None = Field(default=None, sa_type=sa.Numeric)
     """Where staff have moved the person in the line, in the units of `seq`."""
     granted: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    by_hand: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    """Whether the team calls or writes to this person: decided with the request, so that the ledger holds."""
     ledger_ref: UUID | None = Field(default=None, unique=True)
     """Who this is in the seat ledger; emptied when the person is erased."""
     transferred_from: UUID | None = None

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from libs.messaging.contracts import SessionState
 from services.registrations import offers, pools, waitlist
+from services.registrations.office_hours import OfficeHours
 from services.registrations.pools import GENERAL, Plan, PoolKey
 
 LIVE = ("pending", "waitlisted", "offered", "confirmed")
@@ -56,7 +57,10 @@ class NoSeat(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What `events` says of a session, as far as seats depend on it. Instants are UTC."""
+    """What `events` says of a session, as far as seats depend on it. Instants are UTC.
+
+    `office`: when the team is there, for the offers that it makes by hand; None: at any hour.
+    """
 
     plan: Plan
     kinds: tuple[str, ...]
@@ -64,10 +68,11 @@ class Terms:
     status: str = "published"
     offer_hours: float = 24
     limit: int | None = None
+    office: OfficeHours | None = None
 
 
-def terms_of(facts: SessionState) -> Terms:
-    """The part of a session's facts that its seats depend on."""
+def terms_of(facts: SessionState, office: OfficeHours | None = None) -> Terms:
+    """The part of a session's facts that its seats depend on, with the opening hours found for it."""
     return Terms(
         plan=pools.plan_of(facts),
         kinds=pools.seat_kinds(facts.modality),
@@ -75,6 +80,7 @@ def terms_of(facts: SessionState) -> Terms:
         status=facts.status,
         offer_hours=facts.waitlist.offer_hours,
         limit=facts.waitlist.limit,
+        office=office,
     )
 
 
@@ -83,6 +89,7 @@ class Person:
     """Where somebody stands. `ref` is random; `place` is set once staff have moved them in the line.
 
     `pool` is the channel of the pool whose seat they use ("" for everybody's), None without a seat.
+    `by_hand`: the team calls or writes to them, so their offers last hours in which it is there.
     """
 
     ref: UUID
@@ -95,6 +102,7 @@ class Person:
     place: Decimal | None = None
     granted: bool = False
     offer_until: datetime | None = None
+    by_hand: bool = False
 
 
 @dataclass(slots=True)
@@ -130,6 +138,7 @@ class Request:
     ref: UUID
     kind: str
     channel: str
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +320,7 @@ class SeatBook:
         if key is None and self.terms.limit is not None and self.waiting >= self.terms.limit:
             raise Full
         self.last_seq += 1
-        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel)
+        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel, by_hand=asked.by_hand)
         self.people[person.ref] = person
         if key is None:
             self._become(person, "waitlisted")
@@ -373,8 +382,8 @@ class SeatBook:
             return [self._end(person, "cancelled") for person in self._all(*LIVE)]
         touched = [self._change_kind(one, terms.kinds[0]) for one in self._strangers(terms.kinds)]
         if earlier:
-            latest = offers.expires_at(now, terms.starts_at, terms.offer_hours)
             for person in self._all("offered"):
+                latest = self._end_of_offer(person, now)
                 if person.offer_until is not None and person.offer_until > latest:
                     person.offer_until = latest
                     touched.append(person)
@@ -400,11 +409,16 @@ class SeatBook:
         if self.is_over(now):
             return
         free = {key: pool.free for key, pool in self.pools.items()}
-        until = offers.expires_at(now, self.terms.starts_at, self.terms.offer_hours)
         for promotion in waitlist.promotions(free, self._all("waitlisted")):
             person = promotion.waiter
-            self._become(person, "offered", promotion.pool.channel, until=until)
+            self._become(person, "offered", promotion.pool.channel, until=self._end_of_offer(person, now))
             yield person
+
+    def _end_of_offer(self, person: Person, now: datetime) -> datetime:
+        """Until when a seat offered `now` is kept for this person."""
+        terms = self.terms
+        office = terms.office if person.by_hand else None
+        return offers.expires_at(now, terms.starts_at, terms.offer_hours, office)
 
     def _share_out(self, now: datetime) -> None:
         plan = self.terms.plan

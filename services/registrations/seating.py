@@ -12,8 +12,9 @@ from sqlmodel import col, select
 from libs.clock import decision_time
 from libs.messaging.contracts import SessionState
 from libs.settings import Settings
-from services.registrations import ledger, pools
+from services.registrations import ledger, offers, pools
 from services.registrations.models import LedgerEntry, Registration, SessionCopy
+from services.registrations.office_hours import office_of_json
 from services.registrations.pools import PoolKey
 from services.registrations.seatbook import (
     KEEPS_SHARES,
@@ -66,7 +67,8 @@ class Seating:
         if row is None or row.facts is None:
             return None
         now = await decision_time(tx)
-        terms = terms_of(SessionState.model_validate(row.facts))
+        office = office_of_json(row.office) if row.office is not None else None
+        terms = terms_of(SessionState.model_validate(row.facts), office)
         if row.last_entry == 0:
             return await cls._opened(tx, settings, row, terms, now)
         return cls(tx, settings, row, SeatBook(terms, await _pools(tx, session_id), {}, row.last_seq), now)
@@ -129,7 +131,15 @@ class Seating:
 
     async def admit(self, registration: Registration) -> None:
         """A request from somebody whose row is not written yet: it gets its number, and seat or place."""
-        request = Request(ref_of(registration), registration.seat_kind, registration.channel)
+        registration.by_hand = offers.is_by_hand(
+            registration.email, registration.mobile, texts=self.telling.settings.sms_url is not None
+        )
+        request = Request(
+            ref_of(registration),
+            registration.seat_kind,
+            registration.channel,
+            by_hand=registration.by_hand,
+        )
         self._rows[request.ref] = registration
         with self.tx.no_autoflush:
             self.tx.add(registration)
@@ -206,7 +216,7 @@ class Seating:
                 row.ledger_ref,
                 Person(
                     row.ledger_ref, row.seq, row.seat_kind, row.channel, "waitlisted",
-                    priority=row.priority, place=row.place,
+                    priority=row.priority, place=row.place, by_hand=row.by_hand,
                 ),
             )  # fmt: skip
 
@@ -293,6 +303,7 @@ def person_of(registration: Registration) -> Person:
         place=registration.place,
         granted=registration.granted,
         offer_until=registration.offer_expires_at,
+        by_hand=registration.by_hand,
     )
 
 
@@ -365,8 +376,8 @@ _SHARE = sa.text(
 )
 _FIRST_OF_LINE = sa.text(
     """
-    select ledger_ref, seq, seat_kind, channel, priority, place from (
-        select ledger_ref, seq, seat_kind, channel, priority, place, row_number() over (
+    select ledger_ref, seq, seat_kind, channel, priority, place, by_hand from (
+        select ledger_ref, seq, seat_kind, channel, priority, place, by_hand, row_number() over (
             partition by seat_kind, channel order by -priority, coalesce(place, seq), seq
         ) as number
         from registration where session_id = :session_id and status = 'waitlisted'

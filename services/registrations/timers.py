@@ -19,6 +19,7 @@ from libs.settings import Settings
 from libs.web.idempotency import purge_keys
 from services.registrations import announcing, commands, reminders, retention
 from services.registrations.models import Registration, SessionCopy
+from services.registrations.office_renewal import renew_office_hours
 from services.registrations.seating import Seating
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,14 @@ class Timers:
     async def reminders(self, stop: asyncio.Event) -> None:
         """Cause the reminders that are due."""
         await _repeat(stop, 30.0, self.remind)
+
+    async def office_hours(self, stop: asyncio.Event) -> None:
+        """Give sessions the opening hours that hold now; an hour late is soon enough."""
+        await _repeat(stop, 3600.0, self.renew_office_hours)
+
+    async def renew_office_hours(self) -> None:
+        """One pass over the sessions to come."""
+        await renew_office_hours(self._database, self._settings)
 
     async def prune(self, stop: asyncio.Event) -> None:
         """Forget what has served: people of past sessions, causes, inbox rows, idempotency keys."""

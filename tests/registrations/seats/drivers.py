@@ -8,8 +8,9 @@ from uuid import UUID, uuid5
 
 from libs.messaging.contracts import SessionState
 from services.registrations import seatbook
+from services.registrations.office_hours import office_hours
 from services.registrations.seatbook import Command, Person, SeatBook, terms_of
-from tests.registrations.seats.model import Pool
+from tests.registrations.seats.model import CALLED, Pool
 
 _PEOPLE = UUID(int=0x7EA7)
 
@@ -116,10 +117,10 @@ class PureDriver:
         return self._book
 
     def announce(self, facts: SessionState, line: Line = ()) -> None:
-        terms = terms_of(facts)
+        terms = terms_of(facts, office_hours("mo-fr 09:00-16:00", facts))
         if self._book is None:
             people = [
-                Person(_ref(name), number, kind, channel, "waitlisted")
+                Person(_ref(name), number, kind, channel, "waitlisted", by_hand=channel == CALLED)
                 for number, (name, kind, channel) in enumerate(line, start=1)
             ]
             self._names |= {_ref(name): name for name, _, _ in line}
@@ -142,7 +143,7 @@ class PureDriver:
     def request(self, name: str, kind: str, channel: str) -> None:
         ref = _ref(name)
         self._names[ref] = name
-        self._do(seatbook.Request(ref, kind, channel))
+        self._do(seatbook.Request(ref, kind, channel, by_hand=channel == CALLED))
 
     def request_again(self, name: str) -> None:
         raise NotImplementedError("the book is asked once per person")

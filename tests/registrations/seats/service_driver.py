@@ -14,6 +14,7 @@ from libs.messaging.contracts import SessionAccess, SessionState
 from services.registrations.timers import Timers
 from tests.registrations.conftest import Instance, bearer, problem
 from tests.registrations.seats.drivers import Line, Observed, Refusal, Seats, Standing
+from tests.registrations.seats.model import CALLED
 
 T = TypeVar("T")
 WHY = {"reason": "Demande du formateur"}
@@ -87,6 +88,8 @@ class ServiceDriver:
 
     def request(self, name: str, kind: str, channel: str) -> None:
         self._asked[name] = {"seat_kind": kind, "channel": channel}
+        if channel == CALLED:
+            self._asked[name]["contact"] = {"phone": f"418 555-{int(name.removeprefix('p')):04}"}
         answer = self._register(name)
         if answer.status_code != 201:
             raise Refusal(problem(answer))
