@@ -232,12 +232,46 @@ class RegistrationState(Contract):
     causes: tuple[Cause, ...] = ()
 
 
+class Attempt(Contract):
+    """One try to tell somebody something. `result` is a code: `sent`, what the team noted (`no_answer`), or
+    what a server answered (`RCPT 550 5.1.1`), never anybody's words. `at` is None where it wasn't kept."""
+
+    route: str
+    result: str
+    at: AwareDatetime | None = None
+
+
+class NoticeOutcome(Contract):
+    """What became of one notice: (epoch, version, cause) name the cause that it tells.
+
+    `outcome`: `told`, `waiting` (on its way, or on the call list), `not_told` (no route is left) or
+    `overtaken` (newer news took its place). `route`: by which the person was told, or is told next.
+    """
+
+    epoch: int
+    version: int
+    cause: str
+    outcome: str
+    route: str
+    at: AwareDatetime
+    tried: tuple[Attempt, ...] = ()
+
+
+class ReachedState(Contract):
+    """Whom the notices about one registration have reached, oldest cause first. Private to the instance."""
+
+    registration_id: UUID
+    session_id: UUID
+    notices: tuple[NoticeOutcome, ...] = ()
+
+
 PAYLOADS: dict[Topic, type[Contract]] = {
     topics.SESSIONS: SessionState,
     topics.SESSION_ACCESS: SessionAccess,
     topics.SEATS: SeatsState,
     topics.REACH: ReachState,
     topics.REGISTRATIONS: RegistrationState,
+    topics.REACHED: ReachedState,
 }
 """The streams that carry a `Contract` inside an instance."""
 

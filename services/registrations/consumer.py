@@ -1,4 +1,4 @@
-"""What `events` says of sessions, and what it means for the people registered."""
+"""What `events` says of sessions, and what it means for the people registered; and who was reached."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from services.registrations import pools, queries
 from services.registrations.changes import is_elsewhere_or_later, kinds_short_of_seats, must_be_told
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.office_hours import office_hours, office_json
+from services.registrations.reached import keep_reached
 from services.registrations.seatbook import Replan, terms_of
 from services.registrations.seating import Seating
 from services.registrations.telling import session_facts
@@ -36,7 +37,8 @@ def inbox(database: Database, settings: Settings) -> Inbox:
             assert isinstance(payload, SessionAccess)
             await apply_access(tx, settings, envelope, payload)
 
-    return Inbox(database, {topics.SESSIONS: session, topics.SESSION_ACCESS: access})
+    handlers = {topics.SESSIONS: session, topics.SESSION_ACCESS: access, topics.REACHED: keep_reached}
+    return Inbox(database, handlers)
 
 
 async def apply_session(

@@ -23,6 +23,7 @@ from services.registrations.access import manage_url
 from services.registrations.desk_actions import ACTIONS, Act, carry_out, reason_of
 from services.registrations.desk_line import explained
 from services.registrations.models import Registration
+from services.registrations.notice_lines import notice_lines
 from services.registrations.problems import AlreadyOver, OfferOver
 from services.registrations.registration_view import ROUTES, STATUSES, RegistrationView, state_of
 from services.registrations.signup_choices import channel_label, seat_kind_label
@@ -155,6 +156,7 @@ async def registration_page(
         **context,
         refused=refused,
         waiting=waiting,
+        notices=notice_lines(person, language_of(request)),
         history=await page_queries.history(tx, person.id),
         actions=ACTIONS,
     )

@@ -201,6 +201,17 @@ class RegistrationCause(Model, table=True):
     body: dict[str, Any] = Field(sa_type=sa.JSON)
 
 
+class RegistrationReach(Model, table=True):
+    """What `notifications` last said of whom the notices about a registration reached (`NoticeOutcome`s)."""
+
+    __tablename__ = "registration_reach"
+
+    registration_id: UUID = Field(primary_key=True)
+    epoch: int
+    version: int = Field(sa_type=sa.BigInteger)
+    notices: list[dict[str, Any]] = _document(list)
+
+
 class AccommodationRequest(Model, table=True):
     """What a person needs that day. Health data: apart from the registration, for those who act on it."""
 

@@ -24,6 +24,8 @@ from services.registrations.models import (
     StaffAction,
 )
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
+from services.registrations.reached import notices_of
+from services.registrations.reaching import reach_of
 from services.registrations.registration_view import LIVE, Elsewhere, RegistrationView
 from services.registrations.session_view import SessionView
 from services.registrations.spelling import read_back
@@ -75,6 +77,7 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
     position = await queries.position(tx, person)
     ended = await _last_cause(tx, person.id, tuple(_ENDED_BY)) if person.status == "cancelled" else None
     moved = await _last_cause(tx, person.id, ("session_changed",)) if person.status in LIVE else None
+    notices = (await notices_of(tx, [person.id])).get(person.id, [])
     return RegistrationView(
         id=person.id,
         name=person.name,
@@ -106,6 +109,8 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         now_at=await _transferred_to(tx, person.id) if person.status == "cancelled" else None,
         granted=person.granted,
         version=person.version,
+        notices=tuple(notices),
+        reach=reach_of(notices),
     )
 
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from libs.messaging.contracts import SessionFacts, SessionState
+from libs.messaging.contracts import NoticeOutcome, SessionFacts, SessionState
 from libs.web import formats
 from libs.web.i18n import LazyString, _
 from services.registrations.offers import LAST_DAY
+from services.registrations.reaching import Reach
 from services.registrations.session_view import SessionView, people_ahead, place
 from services.registrations.standing import Standing
 
@@ -33,6 +34,7 @@ class RegistrationView:
 
     `before`: the session as it was, for somebody whose session was moved after they registered. `was_at` and
     `now_at`: where somebody was transferred from, and to. `granted`: their seat is over capacity.
+    `notices`: what became of each notice about it; `reach`: how far the newest news came.
     """
 
     id: UUID
@@ -56,6 +58,8 @@ class RegistrationView:
     now_at: Elsewhere | None = None
     granted: bool = False
     version: int = 0
+    notices: tuple[NoticeOutcome, ...] = ()
+    reach: Reach | None = None
 
     @property
     def is_live(self) -> bool:

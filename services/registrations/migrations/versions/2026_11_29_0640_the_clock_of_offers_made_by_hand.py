@@ -1,4 +1,4 @@
-"""The clock of offers made by hand: whom the team calls, and when it is there."""
+"""The clock of offers made by hand, and who was reached."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,8 +16,17 @@ def upgrade() -> None:
         "registration", sa.Column("by_hand", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
     op.add_column("session", sa.Column("office", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    op.create_table(
+        "registration_reach",
+        sa.Column("registration_id", sa.Uuid(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("notices", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("registration_id", name=op.f("pk_registration_reach")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("registration_reach")
     op.drop_column("session", "office")
     op.drop_column("registration", "by_hand")
