@@ -64,6 +64,17 @@ class WaitlistRule(Contract):
     limit: int | None = None
 
 
+class ReconfirmRule(Contract):
+    """From `days` before a session on, confirmed people are asked whether they still come; None: nobody is.
+
+    `silence`: what follows when somebody was told twice and answers neither time: `keep`, or `free` their
+    seat on the last day.
+    """
+
+    days: int | None = 7
+    silence: str = "keep"
+
+
 class SessionTimes(Contract):
     """Local wall time and its IANA zone are what was decided; the UTC instants are derived from them."""
 
@@ -99,6 +110,7 @@ class SessionState(SessionTimes):
     opens_at: AwareDatetime | None = None
     closes_at: AwareDatetime | None = None
     waitlist: WaitlistRule = WaitlistRule()
+    reconfirm: ReconfirmRule = ReconfirmRule()
     registration_modes: tuple[str, ...] = ("web", "phone", "desk")
     on_shrink: Literal["keep", "ask_volunteers"] = "keep"
     change_reason: str | None = None
@@ -229,6 +241,8 @@ class RegistrationState(Contract):
     """The person's calendar entry (RFC 5545 UID)."""
     sequence: int
     created_at: datetime
+    reconfirmed_at: AwareDatetime | None = None
+    """When the person last said that they still come, to the session as it is planned now."""
     causes: tuple[Cause, ...] = ()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from libs.messaging.contracts import (
     HeldSeats,
+    ReconfirmRule,
     Release,
     SeatCounts,
     SessionAccess,
@@ -51,6 +52,7 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
             offer_hours=session.waitlist_offer_hours,
             limit=session.waitlist_limit,
         ),
+        reconfirm=ReconfirmRule(days=session.reconfirm_days, silence=session.reconfirm_silence),
         registration_modes=tuple(session.registration_modes),
         on_shrink=session.on_shrink,
         change_reason=session.change_reason,

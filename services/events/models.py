@@ -219,6 +219,8 @@ class Session(Model, table=True):
         sa.CheckConstraint("modality <> 'online' or capacity_on_site = 0", name="online_seats"),
         sa.CheckConstraint("waitlist_offer_hours > 0", name="offer_hours"),
         sa.CheckConstraint("waitlist_limit >= 0", name="waitlist_limit"),
+        sa.CheckConstraint("reconfirm_days between 2 and 30", name="reconfirm_days"),
+        sa.CheckConstraint("reconfirm_silence in ('keep', 'free')", name="reconfirm_silence"),
         sa.CheckConstraint("(status = 'cancelled') = (cancelled_at is not null)", name="cancelled_at"),
         sa.CheckConstraint(
             "status not in ('published', 'held') or published_at is not null", name="published_at"
@@ -264,6 +266,8 @@ class Session(Model, table=True):
     waitlist_policy: str = "first_come"
     waitlist_offer_hours: float = 24
     waitlist_limit: int | None = None
+    reconfirm_days: int | None = Field(default=7, sa_column_kwargs={"server_default": "7"})
+    reconfirm_silence: str = Field(default="keep", sa_column_kwargs={"server_default": "keep"})
     registration_modes: list[str] = _json_list()
     on_shrink: str = "keep"
     status: str = "draft"

@@ -164,6 +164,8 @@ def write(session: Session, plan: Plan, venue: Venue | None) -> None:
     session.waitlist_policy = fields.waitlist.policy
     session.waitlist_offer_hours = fields.waitlist.offer_hours
     session.waitlist_limit = fields.waitlist.limit
+    session.reconfirm_days = fields.reconfirm.days
+    session.reconfirm_silence = fields.reconfirm.silence
     session.search = session_search(session, venue)
 
 
@@ -223,11 +225,12 @@ def as_input(session: Session, *, region: bool = True) -> dict[str, Any]:
             "offer_hours": session.waitlist_offer_hours,
             "limit": session.waitlist_limit,
         },
+        "reconfirm": {"days": session.reconfirm_days, "silence": session.reconfirm_silence},
     }
 
 
 def patched(session: Session, given: Mapping[str, Any], venue: Venue | None) -> dict[str, Any]:
-    """`given` laid over the row: `capacity` and `waitlist` member by member, all else whole.
+    """`given` laid over the row: `capacity`, `waitlist`, `reconfirm` member by member, all else whole.
 
     A session that changes zone keeps its wall times; one that changes venue takes the venue's zone.
     """
@@ -236,7 +239,7 @@ def patched(session: Session, given: Mapping[str, Any], venue: Venue | None) -> 
         current["timezone"] = venue.timezone
     if given.get("timezone", current["timezone"]) != session.timezone:
         current |= {"starts_at": session.starts_at, "ends_at": session.ends_at}
-    for name in ("capacity", "waitlist"):
+    for name in ("capacity", "waitlist", "reconfirm"):
         if isinstance(given.get(name), Mapping):
             given = {**given, name: {**current[name], **given[name]}}
     return current | dict(given)

@@ -44,6 +44,11 @@ class WaitlistView(View):
     limit: int | None
 
 
+class ReconfirmView(View):
+    days: int | None
+    silence: str
+
+
 class VenueView(View):
     id: UUID
     version: int
@@ -96,6 +101,7 @@ class SessionView(View):
     opens_at: datetime | None
     closes_at: datetime | None
     waitlist: WaitlistView
+    reconfirm: ReconfirmView
     registration_modes: list[str]
     on_shrink: str
     change_reason: str | None

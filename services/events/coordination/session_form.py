@@ -59,6 +59,8 @@ _FIELDS: Mapping[str, Field] = {
     "waitlist/policy": Field(_("Ordre de la liste d’attente")),
     "waitlist/offer_hours": Field(_("Heures pour répondre à une offre")),
     "waitlist/limit": Field(_("Au plus en attente")),
+    "reconfirm/days": Field(_("Jours avant pour demander si la personne vient toujours")),
+    "reconfirm/silence": Field(_("Si la personne ne répond pas")),
     "on_shrink": Field(_("S’il y a moins de places que de personnes")),
     "staff_notes": Field(_("Notes pour l’équipe")),
     "reason": Field(_("Pourquoi ?")),
@@ -155,6 +157,8 @@ def defaults() -> dict[str, str]:
         "registration_modes": "web phone desk",
         "waitlist/policy": "first_come",
         "waitlist/offer_hours": "24",
+        "reconfirm/days": "7",
+        "reconfirm/silence": "keep",
         "on_shrink": "keep",
         **_empty_lines("on_site"),
     }
@@ -226,6 +230,8 @@ def from_session(session: Session, venue: Venue | None, trainers: Iterable[UUID]
         "registration_modes": " ".join(session.registration_modes),
         "waitlist/policy": session.waitlist_policy,
         "waitlist/offer_hours": f"{session.waitlist_offer_hours:g}",
+        "reconfirm/days": "" if session.reconfirm_days is None else str(session.reconfirm_days),
+        "reconfirm/silence": session.reconfirm_silence,
         "waitlist/limit": "" if session.waitlist_limit is None else str(session.waitlist_limit),
         "trainers": " ".join(sorted(str(id_) for id_ in trainers)),
     }
@@ -313,6 +319,10 @@ def given(values: Values, zone: str, errors: FormErrors) -> dict[str, Any]:
             "offer_hours": _decimal(values.get("waitlist/offer_hours", "")),
             "limit": whole(values.get("waitlist/limit", ""), None),
         },
+        "reconfirm": {
+            "days": whole(values.get("reconfirm/days", ""), None),
+            "silence": values.get("reconfirm/silence") or "keep",
+        },
         "registration_modes": values.get("registration_modes", "").split(),
     }
     starts_at, ends_at = schedule(values, zone, errors)
@@ -352,6 +362,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "online_url": ("online_url", "modality"),
     "region": ("region", "modality"),
     "waitlist": ("waitlist",),
+    "reconfirm": ("reconfirm",),
 }
 """Which fields of the form decide a field of the commands, beside the one of its own name."""
 
@@ -522,6 +533,10 @@ def options(values: Values, zone: str, language: str) -> dict[str, list[Option]]
         "timezone": [("", _("Celui du lieu")), *_zones(values)],
         "registration_modes": _terms("registration_modes", language),
         "waitlist/policy": [("first_come", _("Dans l’ordre des demandes"))],
+        "reconfirm/silence": [
+            ("keep", _("Elle garde sa place")),
+            ("free", _("Sa place est libérée la veille, si elle a été prévenue deux fois")),
+        ],
         "on_shrink": [
             ("keep", _("Tout le monde garde sa place")),
             ("ask_volunteers", _("Demander qui veut bien laisser sa place")),
