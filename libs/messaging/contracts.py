@@ -216,6 +216,8 @@ class Cause(Contract):
     seat_kind: str = "on_site"
     position: int | None = None
     offer_expires_at: AwareDatetime | None = None
+    silence_frees: bool = False
+    """Of a question whether somebody still comes: whether the seat goes if they never answer."""
     reason: str | None = None
     session: SessionFacts
     previous: SessionFacts | None = None

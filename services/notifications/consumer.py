@@ -91,7 +91,14 @@ async def _plan(
     ]
     now = await decision_time(session)
     route = await _route(session, settings, current)
-    plan = mailing.plan(payload.causes, known, route, now, status=current.status)
+    plan = mailing.plan(
+        payload.causes,
+        known,
+        route,
+        now,
+        status=current.status,
+        reconfirmed=current.reconfirmed_at is not None,
+    )
     if plan.new:
         given = insert(Delivery).values([_row(settings, current, notice, now) for notice in plan.new])
         await session.execute(given.on_conflict_do_nothing())

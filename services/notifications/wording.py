@@ -137,6 +137,7 @@ def _context(
         "postal": state.contact.postal or "",
         "today": today,
         "layout": "letter.txt" if on_paper else "spoken.txt",
+        "silence_frees": cause.silence_frees,
         "manage_url": sender.manage_url(state.id, state.generation),
     }
 

@@ -65,6 +65,8 @@ class RegistrationDetail(BaseModel):
     created_at: datetime
     session: SessionSummary
     manage_url: str
+    reconfirmed_at: datetime | None = None
+    """When the person last said that they still come."""
     reached: list[NoticeOutcome] = []
     """What became of each notice, oldest first: told, waiting, not told; by which routes it was tried."""
 
@@ -136,6 +138,14 @@ class AttendanceRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     outcome: attendance.Outcome
+
+
+class ReconfirmRequest(BaseModel):
+    """Whether the person still comes; `false` gives the seat up at once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    coming: bool
 
 
 class WalkIns(BaseModel):
@@ -222,6 +232,27 @@ async def decline(
     settings = service_of(request).settings
     if await key.known(tx) is None:
         await commands.decline(tx, settings, registration_id)
+        await key.keep(tx, {"id": str(registration_id)})
+    return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/reconfirm")
+async def reconfirm(
+    registration_id: UUID,
+    requester: Requester,
+    body: ReconfirmRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
+) -> RegistrationDetail:
+    """Say whether the person still comes: yes keeps the seat, no gives it to the next person at once."""
+    await _check(request, tx, registration_id)
+    settings = service_of(request).settings
+    if await key.known(tx) is None:
+        if body.coming:
+            await commands.reconfirm(tx, settings, registration_id)
+        else:
+            await commands.cancel(tx, settings, registration_id, "person")
         await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 

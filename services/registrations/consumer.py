@@ -133,6 +133,8 @@ async def _tell_of_the_move(seating: Seating, before: SessionState) -> None:
         link = seating.telling.facts_for(registration).online_url
         if is_elsewhere_or_later(earlier, now):
             registration.sequence += 1
+            # Who said that they come said so of another place or time.
+            registration.reconfirmed_at = None
         seating.telling.tell(
             registration,
             "session_changed",

@@ -31,7 +31,9 @@ from services.registrations.spelling import spaced, spelled
 
 router = APIRouter(prefix="/guichet/inscriptions", include_in_schema=False)
 
-Action = Literal["accepter", "refuser", "annuler", "annuler-equipe", "lien", "place-en-plus", "sans-reponse"]
+Action = Literal[
+    "accepter", "refuser", "annuler", "annuler-equipe", "lien", "place-en-plus", "sans-reponse", "vient"
+]  # fmt: skip
 
 MAX_REASON = 300
 """Of a reason that the person will read in a message."""
@@ -123,6 +125,8 @@ async def _simply_do(
             return await commands.decline(tx, settings, id_)
         case "annuler":
             return await commands.cancel(tx, settings, id_, "person")
+        case "vient":
+            return await commands.reconfirm(tx, settings, id_)
         case "annuler-equipe":
             return await commands.cancel(tx, settings, id_, "staff", reason)
         case "sans-reponse":
@@ -225,6 +229,8 @@ def _is_possible(person: RegistrationView, action: Action) -> bool:
             return person.may_answer
         case "sans-reponse":
             return person.may_be_passed_over
+        case "vient":
+            return person.may_reconfirm
         case "place-en-plus":
             return person.is_live and person.status == "waitlisted"
     return action == "lien" or person.is_live
@@ -297,6 +303,13 @@ _QUESTIONS: Mapping[str, Question] = {
         ),
         _("Oui, nous annulons"),
         why=_("La personne lira cette phrase."),
+    ),
+    "vient": Question(
+        _("La personne vient ?"),
+        (_("Elle garde sa place, et nous ne le lui demandons plus."),),
+        _("Oui, elle vient"),
+        is_gain=True,
+        tells=False,
     ),
     "lien": Question(
         _("Remplacer le lien personnel ?"),

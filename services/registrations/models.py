@@ -153,6 +153,12 @@ class Registration(Model, table=True):
     content_hash: bytes = Field(sa_type=sa.LargeBinary)
     """Of what was asked, to tell a repeated form from a changed one."""
     reminded: list[str] = _document(list)
+    reconfirm_asked: list[dict[str, Any]] = Field(
+        default_factory=list, sa_type=JSONB, sa_column_kwargs={"server_default": sa.text("'[]'")}
+    )
+    """The times that the person was asked whether they still come (`reconfirming.Asked`)."""
+    reconfirmed_at: datetime | None = _instant(default=None)
+    """When the person said so, to the session as it is planned now."""
     created_at: datetime = _instant()
     confirmed_at: datetime | None = _instant(default=None)
     ended_at: datetime | None = _instant(default=None)

@@ -21,7 +21,7 @@ CAUSES: Mapping[str, LazyString] = {
     "session_changed": _("Atelier changé"),
     "transferred": _("Transfert"),
     "volunteers_asked": _("Demande de laisser sa place"),
-    "reconfirm_asked": _("Question : vient-elle toujours ?"),
+    "reconfirm_asked": _("Question : vient-elle toujours ?"),
     "released_unanswered": _("Place libérée, sans réponse"),
 }
 _OUTCOMES: Mapping[str, LazyString] = {
@@ -63,6 +63,6 @@ def cause_label(notice: NoticeOutcome) -> LazyString:
 def _try(attempt: Attempt, person: RegistrationView, language: str) -> LazyString:
     route, result = ROUTES.get(attempt.route) or _("autrement"), result_label(attempt.result)
     if attempt.at is None:
-        return _("%(route)s : %(result)s", route=route, result=result)
+        return _("%(route)s : %(result)s", route=route, result=result)
     moment = formats.at(person.session.local(attempt.at), language)
-    return _("%(route)s, %(moment)s : %(result)s", route=route, moment=moment, result=result)
+    return _("%(route)s, %(moment)s : %(result)s", route=route, moment=moment, result=result)

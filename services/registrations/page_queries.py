@@ -26,6 +26,7 @@ from services.registrations.models import (
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
 from services.registrations.reached import notices_of
 from services.registrations.reaching import reach_of
+from services.registrations.reconfirmation import is_asked
 from services.registrations.registration_view import LIVE, Elsewhere, RegistrationView
 from services.registrations.session_view import SessionView
 from services.registrations.spelling import read_back
@@ -36,6 +37,7 @@ _ENDED_BY = {
     "cancelled_by_person": "person",
     "cancelled_by_staff": "staff",
     "session_cancelled": "session",
+    "released_unanswered": "silence",
 }
 MANY = 50
 """People found by one search, and sessions on one page of the desk's list."""
@@ -111,6 +113,8 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         version=person.version,
         notices=tuple(notices),
         reach=reach_of(notices),
+        is_asked=is_asked(person, session.facts.starts_at_utc),
+        has_reconfirmed=person.reconfirmed_at is not None,
     )
 
 

@@ -35,6 +35,7 @@ class RegistrationView:
     `before`: the session as it was, for somebody whose session was moved after they registered. `was_at` and
     `now_at`: where somebody was transferred from, and to. `granted`: their seat is over capacity.
     `notices`: what became of each notice about it; `reach`: how far the newest news came.
+    `is_asked`: whether they still come, and they have said nothing; `has_reconfirmed`: they said so.
     """
 
     id: UUID
@@ -60,6 +61,8 @@ class RegistrationView:
     version: int = 0
     notices: tuple[NoticeOutcome, ...] = ()
     reach: Reach | None = None
+    is_asked: bool = False
+    has_reconfirmed: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -69,6 +72,11 @@ class RegistrationView:
     @property
     def has_begun(self) -> bool:
         return self.session.standing in {Standing.CANCELLED, Standing.OVER, Standing.RUNNING}
+
+    @property
+    def may_reconfirm(self) -> bool:
+        """Whether an answer to « venez-vous toujours ? » is waited for."""
+        return self.is_asked and self.status == "confirmed" and self.is_live
 
     @property
     def may_answer(self) -> bool:
@@ -183,6 +191,9 @@ _PLAIN = {
 }
 
 
+_SAID_YES = _("Vous nous avez dit que vous venez. Merci !")
+
+
 def _confirmed(person: RegistrationView) -> State:
     match person.session.standing:
         case Standing.CANCELLED:
@@ -191,6 +202,8 @@ def _confirmed(person: RegistrationView) -> State:
             return State("info", _("Cet atelier est terminé."), (_("Vous aviez une place."),))
         case Standing.RUNNING:
             return State("done", _("Vous avez une place."), (_("L’atelier a commencé."),))
+    if person.has_reconfirmed:
+        return State("done", _("Vous avez une place."), (_SAID_YES, _told_of_changes(person)))
     return State("done", _("Vous avez une place."), (_told_of_changes(person),))
 
 
@@ -237,6 +250,12 @@ def _cancelled(person: RegistrationView) -> State:
             "info",
             _("Votre inscription est annulée, comme vous l’avez demandé."),
             (_("Votre place est libre pour une autre personne. Merci !"),),
+        )
+    if person.ended_by == "silence":
+        return State(
+            "attention",
+            _("Votre place est allée à une autre personne."),
+            (_("Nous vous avons demandé deux fois si vous veniez, sans réponse."),),
         )
     return State("info", _("Votre inscription est annulée."))
 

@@ -57,6 +57,7 @@ class Telling:
         previous: SessionFacts | None = None,
         alternatives: Sequence[Alternative] = (),
         invited: bool | None = None,
+        silence_frees: bool = False,
     ) -> None:
         """The registration has changed because of `cause`; its row already says the new state."""
         registration.version += 1
@@ -71,6 +72,7 @@ class Telling:
             seat_kind=registration.seat_kind,
             position=position,
             offer_expires_at=registration.offer_expires_at,
+            silence_frees=silence_frees,
             reason=reason,
             session=self.facts_for(registration),
             previous=previous,
@@ -185,5 +187,6 @@ def registration_state(registration: Registration, causes: Sequence[Cause]) -> R
         uid=registration.uid,
         sequence=registration.sequence,
         created_at=registration.created_at,
+        reconfirmed_at=registration.reconfirmed_at,
         causes=tuple(causes),
     )

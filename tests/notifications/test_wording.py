@@ -31,6 +31,8 @@ CAUSES = (
     "transferred",
     "reminder_7d",
     "reminder_1d",
+    "reconfirm_asked",
+    "released_unanswered",
 )
 HOSTILE = '<script>alert("x")</script> & {{ 7*7 }} %(name)s'
 

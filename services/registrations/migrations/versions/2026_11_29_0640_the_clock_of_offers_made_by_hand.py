@@ -1,4 +1,4 @@
-"""The clock of offers made by hand, and who was reached."""
+"""The clock of offers made by hand, who was reached, and who still comes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,16 @@ def upgrade() -> None:
         "registration", sa.Column("by_hand", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
     op.add_column("session", sa.Column("office", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    op.add_column(
+        "registration",
+        sa.Column(
+            "reconfirm_asked",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'[]'"),
+            nullable=False,
+        ),
+    )
+    op.add_column("registration", sa.Column("reconfirmed_at", sa.DateTime(timezone=True), nullable=True))
     op.create_table(
         "registration_reach",
         sa.Column("registration_id", sa.Uuid(), nullable=False),
@@ -28,5 +38,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("registration_reach")
+    op.drop_column("registration", "reconfirmed_at")
+    op.drop_column("registration", "reconfirm_asked")
     op.drop_column("session", "office")
     op.drop_column("registration", "by_hand")
