@@ -35,6 +35,8 @@ from libs.web import logs
 from libs.web.app import Service
 from services.events import restoring as events
 from services.exporter import restoring as exporter
+from services.notifications import restoring as notifications
+from services.notifications.reached import announce_reached
 from services.registrations import announcing
 from services.registrations import restoring as registrations
 
@@ -108,7 +110,8 @@ async def _restate(services: Mapping[str, Service], epoch: int, standing: Standi
         }
         await exporter.remember(tx, epoch, out)
     async with services["notifications"].database.transaction() as tx:
-        await tx.execute(sa.text("update epoch set epoch = :epoch"), {"epoch": epoch})
+        await notifications.restate(tx, settings, epoch, known[topics.REACHED])
+    await announce_reached(services["notifications"].database, settings)
     async with services["events"].database.transaction() as tx:
         said = await events.restate(tx, settings, epoch, dict(known))
         print(f"  séances : {said} messages")

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from libs.messaging.kafka.address import SCHEME, read_address
 from libs.messaging.signing import read_key
+from libs.opening_hours import week_of
 from libs.web.validation import message_of
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -44,6 +45,11 @@ def _slug(value: str) -> str:
 def _domain(value: str | None) -> str | None:
     if value is not None and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", value):
         raise ValueError("donnez un nom de domaine")
+    return value
+
+
+def _opening_hours(value: str) -> str:
+    week_of(value)
     return value
 
 
@@ -98,6 +104,12 @@ class Settings(BaseSettings):
         tuple[Annotated[int, Field(ge=1, le=60)], ...], NoDecode, BeforeValidator(_numbers)
     ] = (7, 1)
     """Days before a session at which confirmed people are reminded, as in `7,1`."""
+
+    office_hours: Annotated[str, AfterValidator(_opening_hours)] = "mo-fr 09:00-16:00"
+    """When the team calls and posts, as in `mo-th 09:00-12:00,13:00-16:00; fr 09:00-12:00`, or `24/7`.
+
+    Offers made by hand last their hours of this clock. Public holidays are added by themselves.
+    """
 
     national_calendar_public: bool = False
     """Whether the calendar of the country, which holds public facts only, is shown without signing in."""

@@ -80,6 +80,17 @@ class WaitlistRule(Contract):
         return self.draw if self.policy == "draw" else None
 
 
+class ReconfirmRule(Contract):
+    """From `days` before a session on, confirmed people are asked whether they still come; None: nobody is.
+
+    `silence`: what follows when somebody was told twice and answers neither time: `keep`, or `free` their
+    seat on the last day.
+    """
+
+    days: int | None = 7
+    silence: str = "keep"
+
+
 class SessionTimes(Contract):
     """Local wall time and its IANA zone are what was decided; the UTC instants are derived from them."""
 
@@ -115,6 +126,7 @@ class SessionState(SessionTimes):
     opens_at: AwareDatetime | None = None
     closes_at: AwareDatetime | None = None
     waitlist: WaitlistRule = WaitlistRule()
+    reconfirm: ReconfirmRule = ReconfirmRule()
     registration_modes: tuple[str, ...] = ("web", "phone", "desk")
     on_shrink: Literal["keep", "ask_volunteers"] = "keep"
     change_reason: str | None = None
@@ -259,6 +271,8 @@ class Cause(Contract):
     seat_kind: str = "on_site"
     position: int | None = None
     offer_expires_at: AwareDatetime | None = None
+    silence_frees: bool = False
+    """Of a question whether somebody still comes: whether the seat goes if they never answer."""
     reason: str | None = None
     session: SessionFacts
     previous: SessionFacts | None = None
@@ -291,7 +305,42 @@ class RegistrationState(Contract):
     """The person's calendar entry (RFC 5545 UID)."""
     sequence: int
     created_at: datetime
+    reconfirmed_at: AwareDatetime | None = None
+    """When the person last said that they still come, to the session as it is planned now."""
     causes: tuple[Cause, ...] = ()
+
+
+class Attempt(Contract):
+    """One try to tell somebody something. `result` is a code: `sent`, what the team noted (`no_answer`), or
+    what a server answered (`RCPT 550 5.1.1`), never anybody's words. `at` is None where it wasn't kept."""
+
+    route: str
+    result: str
+    at: AwareDatetime | None = None
+
+
+class NoticeOutcome(Contract):
+    """What became of one notice: (epoch, version, cause) name the cause that it tells.
+
+    `outcome`: `told`, `waiting` (on its way, or on the call list), `not_told` (no route is left) or
+    `overtaken` (newer news took its place). `route`: by which the person was told, or is told next.
+    """
+
+    epoch: int
+    version: int
+    cause: str
+    outcome: str
+    route: str
+    at: AwareDatetime
+    tried: tuple[Attempt, ...] = ()
+
+
+class ReachedState(Contract):
+    """Whom the notices about one registration have reached, oldest cause first. Private to the instance."""
+
+    registration_id: UUID
+    session_id: UUID
+    notices: tuple[NoticeOutcome, ...] = ()
 
 
 PAYLOADS: dict[Topic, type[Contract]] = {
@@ -300,6 +349,7 @@ PAYLOADS: dict[Topic, type[Contract]] = {
     topics.SEATS: SeatsState,
     topics.REACH: ReachState,
     topics.REGISTRATIONS: RegistrationState,
+    topics.REACHED: ReachedState,
 }
 """The streams that carry a `Contract` inside an instance."""
 

@@ -48,9 +48,10 @@ SESSION_ACCESS = Topic("session_access", writer="events", readers=("registration
 SEATS = Topic("seats", writer="registrations", readers=("events", "exporter"))
 REGISTRATIONS = Topic("registrations", writer="registrations", readers=("notifications",))
 REACH = Topic("reach", writer="registrations", readers=("events",))
+REACHED = Topic("reached", writer="notifications", readers=("registrations",))
 TALLIES = Topic("tallies", writer="registrations", readers=("exporter",), partitions=1)
 
-ALL: tuple[Topic, ...] = (SESSIONS, SESSION_ACCESS, SEATS, REACH, REGISTRATIONS, TALLIES)
+ALL: tuple[Topic, ...] = (SESSIONS, SESSION_ACCESS, SEATS, REACH, REGISTRATIONS, REACHED, TALLIES)
 """The streams inside an instance."""
 
 

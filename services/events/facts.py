@@ -6,6 +6,7 @@ from typing import Any
 from libs.messaging.contracts import (
     DrawRule,
     HeldSeats,
+    ReconfirmRule,
     Release,
     SeatCounts,
     SessionAccess,
@@ -55,6 +56,7 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
             if session.draw_closes_at is not None
             else None,
         ),
+        reconfirm=ReconfirmRule(days=session.reconfirm_days, silence=session.reconfirm_silence),
         registration_modes=tuple(session.registration_modes),
         on_shrink=session.on_shrink,
         change_reason=session.change_reason,

@@ -202,6 +202,16 @@ class WaitlistInput(Input):
         return value
 
 
+class ReconfirmInput(Input):
+    """From how many days before on people are asked whether they still come; None: nobody is.
+
+    `silence` `free`: who was told twice and says nothing loses the seat on the last day.
+    """
+
+    days: Annotated[StrictInt, Field(ge=2, le=30)] | None = 7
+    silence: Literal["keep", "free"] = "keep"
+
+
 class SessionInput(Input):
     """A session as `POST` takes it; `PATCH` takes any of these fields.
 
@@ -237,6 +247,7 @@ class SessionInput(Input):
     opens_at: LocalTime | None = None
     closes_at: LocalTime | None = None
     waitlist: WaitlistInput = WaitlistInput()
+    reconfirm: ReconfirmInput = ReconfirmInput()
     registration_modes: Annotated[list[Mode], Field(min_length=1), AfterValidator(_once_each)] = [
         "web",
         "phone",

@@ -223,6 +223,8 @@ class Session(Model, table=True):
             "(waitlist_policy = 'draw') = (draw_closes_at is not null)", name="draw_has_a_closing"
         ),
         sa.CheckConstraint("draw_first_time_lots between 1 and 3", name="draw_first_time_lots"),
+        sa.CheckConstraint("reconfirm_days between 2 and 30", name="reconfirm_days"),
+        sa.CheckConstraint("reconfirm_silence in ('keep', 'free')", name="reconfirm_silence"),
         sa.CheckConstraint("(status = 'cancelled') = (cancelled_at is not null)", name="cancelled_at"),
         sa.CheckConstraint(
             "status not in ('published', 'held') or published_at is not null", name="published_at"
@@ -271,6 +273,8 @@ class Session(Model, table=True):
     draw_closes_at: datetime | None = _instant_or_none()
     """Until when requests are equal, where the policy is `draw`."""
     draw_first_time_lots: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    reconfirm_days: int | None = Field(default=7, sa_column_kwargs={"server_default": "7"})
+    reconfirm_silence: str = Field(default="keep", sa_column_kwargs={"server_default": "keep"})
     registration_modes: list[str] = _json_list()
     on_shrink: str = "keep"
     status: str = "draft"

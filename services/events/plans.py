@@ -169,6 +169,8 @@ def write(session: Session, plan: Plan, venue: Venue | None) -> None:
     session.waitlist_limit = fields.waitlist.limit
     session.draw_closes_at = plan.seats.draw_closes_at
     session.draw_first_time_lots = fields.waitlist.draw.first_time_lots if fields.waitlist.draw else 1
+    session.reconfirm_days = fields.reconfirm.days
+    session.reconfirm_silence = fields.reconfirm.silence
     session.search = session_search(session, venue)
 
 
@@ -234,11 +236,12 @@ def as_input(session: Session, *, region: bool = True) -> dict[str, Any]:
             if session.draw_closes_at is not None
             else None,
         },
+        "reconfirm": {"days": session.reconfirm_days, "silence": session.reconfirm_silence},
     }
 
 
 def patched(session: Session, given: Mapping[str, Any], venue: Venue | None) -> dict[str, Any]:
-    """`given` laid over the row: `capacity` and `waitlist` member by member, all else whole.
+    """`given` laid over the row: `capacity`, `waitlist`, `reconfirm` member by member, all else whole.
 
     A session that changes zone keeps its wall times; one that changes venue takes the venue's zone.
     """
@@ -247,7 +250,7 @@ def patched(session: Session, given: Mapping[str, Any], venue: Venue | None) -> 
         current["timezone"] = venue.timezone
     if given.get("timezone", current["timezone"]) != session.timezone:
         current |= {"starts_at": session.starts_at, "ends_at": session.ends_at}
-    for name in ("capacity", "waitlist"):
+    for name in ("capacity", "waitlist", "reconfirm"):
         if isinstance(given.get(name), Mapping):
             given = {**given, name: {**current[name], **given[name]}}
     return current | dict(given)

@@ -50,6 +50,11 @@ class WaitlistView(View):
     draw: DrawView | None = None
 
 
+class ReconfirmView(View):
+    days: int | None
+    silence: str
+
+
 class VenueView(View):
     id: UUID
     version: int
@@ -102,6 +107,7 @@ class SessionView(View):
     opens_at: datetime | None
     closes_at: datetime | None
     waitlist: WaitlistView
+    reconfirm: ReconfirmView
     registration_modes: list[str]
     on_shrink: str
     change_reason: str | None

@@ -17,7 +17,7 @@ from libs.settings import Settings
 from services.notifications import mailing
 from services.notifications.identity import delivery_id, message_id
 from services.notifications.mailing import BY_HAND, Key, Known, Notice
-from services.notifications.models import CallOutcome, Delivery, RegistrationCopy
+from services.notifications.models import CallOutcome, Delivery, Reached, RegistrationCopy
 from services.notifications.suppressions import is_suppressed, takes_text_messages
 
 
@@ -91,7 +91,14 @@ async def _plan(
     ]
     now = await decision_time(session)
     route = await _route(session, settings, current)
-    plan = mailing.plan(payload.causes, known, route, now, status=current.status)
+    plan = mailing.plan(
+        payload.causes,
+        known,
+        route,
+        now,
+        status=current.status,
+        reconfirmed=current.reconfirmed_at is not None,
+    )
     if plan.new:
         given = insert(Delivery).values([_row(settings, current, notice, now) for notice in plan.new])
         await session.execute(given.on_conflict_do_nothing())
@@ -151,6 +158,11 @@ def _of(registration_id: UUID, key: Key) -> sa.Update:
 
 
 async def _erase(session: AsyncSession, registration_id: UUID) -> None:
+    await session.execute(
+        sa.update(Reached)
+        .where(col(Reached.registration_id) == registration_id)
+        .values(gone=True, dirty=True)
+    )
     await session.execute(sa.delete(RegistrationCopy).where(col(RegistrationCopy.id) == registration_id))
     await _forget_notices(session, registration_id)
 

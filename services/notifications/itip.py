@@ -11,7 +11,15 @@ from services.notifications.identity import plus_addressed
 from services.notifications.places import is_by_video, one_line
 
 _INVITES = frozenset({"confirmed", "session_changed", "transferred"})
-_TAKES_BACK = frozenset({"cancelled_by_person", "cancelled_by_staff", "session_cancelled", "transferred"})
+_TAKES_BACK = frozenset(
+    {
+        "cancelled_by_person",
+        "cancelled_by_staff",
+        "session_cancelled",
+        "released_unanswered",
+        "transferred",
+    }
+)
 
 Method = Literal["REQUEST", "CANCEL"]
 

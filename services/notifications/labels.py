@@ -18,6 +18,8 @@ _CAUSES: Mapping[str, LazyString] = {
     "cancelled_by_staff": _("Dire que l’inscription est annulée"),
     "session_changed": _("Annoncer un changement"),
     "volunteers_asked": _("Demander si la personne peut laisser sa place"),
+    "reconfirm_asked": _("Demander si la personne vient toujours"),
+    "released_unanswered": _("Dire que la place est libérée, sans réponse"),
     "session_cancelled": _("Annoncer que l’atelier est annulé"),
     "draw_cancelled": _("Annoncer que le tirage est annulé"),
     "transferred": _("Dire que la personne a changé d’atelier"),

@@ -21,12 +21,12 @@ SILENT = frozenset({"restored"})
 _ENDS = frozenset(
     {
         "cancelled_by_person", "cancelled_by_staff", "session_cancelled", "draw_cancelled", "declined",
-        "offer_expired", "wait_ended", "wait_over",
+        "offer_expired", "wait_ended", "wait_over", "released_unanswered",
     }
 )  # fmt: skip
 _TELLING = _ENDS | {
     "pending", "confirmed", "waitlisted", "offered", "session_changed", "volunteers_asked", "transferred",
-    "wait_noted",
+    "wait_noted", "reconfirm_asked",
 }  # fmt: skip
 
 Key = tuple[int, int, str]
@@ -86,6 +86,11 @@ def is_reminder(name: str) -> bool:
     return name.startswith("reminder_")
 
 
+def passes(name: str) -> bool:
+    """Whether it is of use until the session alone, and until newer news: a reminder, or a question."""
+    return is_reminder(name) or name == "reconfirm_asked"
+
+
 def calls_for_notice(name: str) -> bool:
     """Whether somebody is told something; a cause that only a newer peer knows waits for the upgrade."""
     return name in _TELLING or is_reminder(name)
@@ -108,12 +113,20 @@ def next_route(contact: ContactDetails, gone: Collection[str] = (), *, sms: bool
 
 
 def plan(
-    causes: Iterable[Cause], known: Sequence[Known], route: str, now: datetime, *, status: str = "confirmed"
+    causes: Iterable[Cause],
+    known: Sequence[Known],
+    route: str,
+    now: datetime,
+    *,
+    status: str = "confirmed",
+    reconfirmed: bool = False,
 ) -> Plan:
     """What the causes of one registration ask for, given the notices that exist already.
 
     `route`: how this person is told now; `status`: the registration's own. The result is the same however
     often and in whatever company a cause arrives: it is handled once, when it is first seen.
+
+    `reconfirmed`: the person has said that they come, so nobody asks them any more.
 
     A registration that was cancelled without a cause that says so went over into another one, which tells
     the whole story: nothing that is still to be said of the old one leaves any more.
@@ -129,7 +142,8 @@ def plan(
         if not item.open:
             continue
         later = [other for other in everything[place + 1 :] if other.key[:2] > item.key[:2]]
-        if gone or any(_overtakes(other, item) for other in later):
+        answered = reconfirmed and item.key[2] == "reconfirm_asked"
+        if gone or answered or any(_overtakes(other, item) for other in later):
             superseded.append(item.key)
         elif later and item.due_at > now:
             # Its news must come first, and what follows must not wait for it.
@@ -154,7 +168,7 @@ def is_stale(cause: Cause, now: datetime) -> bool:
         return cause.offer_expires_at is not None and cause.offer_expires_at <= now
     if cause.cause == "session_changed":
         return cause.session.ends_at_utc <= now
-    return is_reminder(cause.cause) and cause.session.starts_at_utc <= now
+    return passes(cause.cause) and cause.session.starts_at_utc <= now
 
 
 def _overtakes(following: Known | Notice, item: Known | Notice) -> bool:
@@ -171,7 +185,7 @@ def _overtakes(following: Known | Notice, item: Known | Notice) -> bool:
         return later == "session_changed" or later in _ENDS
     if earlier == "offered":
         return later in {"confirmed", "offered"} or later in _ENDS
-    return is_reminder(earlier) and (later == "session_changed" or is_reminder(later) or later in _ENDS)
+    return passes(earlier) and (later == "session_changed" or passes(later) or later in _ENDS)
 
 
 def overtakes_a_call(earlier: str, *, following_by_hand: bool) -> bool:

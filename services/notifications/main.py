@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from libs.messaging.bus import Received
 from libs.messaging.inbox import Inbox
+from libs.messaging.outbox import Relay
 from libs.messaging.topics import REGISTRATIONS
 from libs.settings import BadSettings
 from libs.web.app import Service, create_app
@@ -16,6 +17,7 @@ from services.notifications.carriers import ByMail, BySms
 from services.notifications.consumer import registrations_handler
 from services.notifications.deliveries import Deliveries
 from services.notifications.housekeeping import Housekeeping
+from services.notifications.reached import Reaching
 from services.notifications.sender import Sender
 from services.notifications.sms import BadGateway, Gateway, TextMessages
 from services.notifications.smtp import Post, Server
@@ -24,7 +26,7 @@ PACKAGE = "services.notifications"
 
 
 def create(service: Service) -> FastAPI:
-    """The application of this service; nothing opens before its lifespan starts. It announces nothing."""
+    """The application of this service; nothing opens before its lifespan starts."""
     if service.settings.smtp_url is None:
         raise BadSettings("SMTP_URL manque : il la faut quand les services tournent séparément.")
     try:
@@ -46,6 +48,8 @@ def create(service: Service) -> FastAPI:
         texts = BySms(TextMessages(gateway))
         ways["send_sms"] = Deliveries(service.database, service.settings, texts)
     housekeeping = Housekeeping(service.database, has_sms=gateway is not None)
+    reaching = Reaching(service.database, service.settings)
+    relay = Relay(service.database, service.bus)
 
     async def handle(batch: Sequence[Received]) -> None:
         await inbox.handle(batch)
@@ -68,6 +72,8 @@ def create(service: Service) -> FastAPI:
             "consume": consume,
             **{name: way.run for name, way in ways.items()},
             "tidy": housekeeping.run,
+            "reached": reaching.run,
+            "relay": relay.run,
         },
         health=health,
     )

@@ -166,6 +166,23 @@ class Attempt(Model, table=True):
     )
 
 
+class Reached(Model, table=True):
+    """That what became of a registration's notices is to be said again, and which version was said last.
+
+    A trigger on `delivery` marks it; `gone`: the person is erased, and with them what was said.
+    """
+
+    __tablename__ = "reached"
+
+    registration_id: UUID = Field(primary_key=True)
+    session_id: UUID
+    version: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
+    dirty: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
+    gone: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+
+    __table_args__ = (sa.Index("ix_reached_dirty", "registration_id", postgresql_where=sa.text("dirty")),)
+
+
 class Suppression(Model, table=True):
     """An address that its server says doesn't exist, or a number that takes no text messages.
 

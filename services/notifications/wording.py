@@ -146,6 +146,7 @@ def _context(
         "layout": "letter.txt" if on_paper else "spoken.txt",
         **_of_wait(cause, language),
         "ends_wait": cause.ends_wait,
+        "silence_frees": cause.silence_frees,
         "manage_url": (sender.wait_url if cause.wait else sender.manage_url)(state.id, state.generation),
     }
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
 from libs.clock import decision_time, zone
-from libs.messaging.contracts import SeatsState, SessionState
+from libs.messaging.contracts import Attempt, NoticeOutcome, SeatsState, SessionState
 from libs.settings import Settings
 from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import Staff
@@ -22,6 +22,9 @@ from services.registrations.explaining import why
 from services.registrations.inputs import Reason
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
+from services.registrations.reached import notices_of, reach_of_all
+from services.registrations.reached import unreached as people_unreached
+from services.registrations.reaching import Reach
 from services.registrations.waitlist import HIGHEST_PRIORITY
 
 router = APIRouter(prefix="/api/registrations/v1", tags=["registrations"])
@@ -67,6 +70,10 @@ class RegistrationDetail(BaseModel):
     draw_rank: int | None
     session: SessionSummary
     manage_url: str
+    reconfirmed_at: datetime | None = None
+    """When the person last said that they still come."""
+    reached: list[NoticeOutcome] = []
+    """What became of each notice, oldest first: told, waiting, not told; by which routes it was tried."""
 
 
 class RosterEntry(BaseModel):
@@ -77,6 +84,8 @@ class RosterEntry(BaseModel):
     status: str
     seat_kind: str
     confirmation_number: str
+    reach: str | None = None
+    """How far the newest news came: `told`, `waiting`, `trying`, `unreached`; null while nothing is known."""
 
 
 class LineEntry(BaseModel):
@@ -97,6 +106,8 @@ class LineEntry(BaseModel):
     since: datetime
     why: str
     reason: str | None
+    reach: str | None = None
+    """As on the roster."""
 
 
 class WithReason(BaseModel):
@@ -134,6 +145,14 @@ class AttendanceRequest(BaseModel):
     outcome: attendance.Outcome
 
 
+class ReconfirmRequest(BaseModel):
+    """Whether the person still comes; `false` gives the seat up at once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    coming: bool
+
+
 class WalkIns(BaseModel):
     """How many people came to the session without being registered, in all."""
 
@@ -144,6 +163,26 @@ class WalkIns(BaseModel):
 
 class Roster(BaseModel):
     items: list[RosterEntry]
+    next: str | None = None
+
+
+class UnreachedEntry(BaseModel):
+    """Somebody whom the newest news (`cause`) has not reached, with every try.
+
+    `state`: `trying` while there is a route left, else `unreached`; `routes`: by which it was tried in vain.
+    """
+
+    id: UUID
+    name: str
+    status: str
+    state: str
+    cause: str
+    routes: list[str]
+    tried: list[Attempt]
+
+
+class Unreached(BaseModel):
+    items: list[UnreachedEntry]
     next: str | None = None
 
 
@@ -198,6 +237,27 @@ async def decline(
     settings = service_of(request).settings
     if await key.known(tx) is None:
         await commands.decline(tx, settings, registration_id)
+        await key.keep(tx, {"id": str(registration_id)})
+    return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/reconfirm")
+async def reconfirm(
+    registration_id: UUID,
+    requester: Requester,
+    body: ReconfirmRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
+) -> RegistrationDetail:
+    """Say whether the person still comes: yes keeps the seat, no gives it to the next person at once."""
+    await _check(request, tx, registration_id)
+    settings = service_of(request).settings
+    if await key.known(tx) is None:
+        if body.coming:
+            await commands.reconfirm(tx, settings, registration_id)
+        else:
+            await commands.cancel(tx, settings, registration_id, "person")
         await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
@@ -337,6 +397,7 @@ async def roster(session_id: UUID, staff: Staff, tx: Reading) -> Roster:
     """Who has a seat, by name."""
     await _session(tx, session_id)
     people = await queries.people(tx, session_id, SEATED)
+    reach = await reach_of_all(tx, [person.id for person in people])
     return Roster(
         items=[
             RosterEntry(
@@ -345,6 +406,7 @@ async def roster(session_id: UUID, staff: Staff, tx: Reading) -> Roster:
                 status=person.status,
                 seat_kind=person.seat_kind,
                 confirmation_number=person.confirmation_number,
+                reach=reach[person.id].state if person.id in reach else None,
             )
             for person in sorted(people, key=lambda person: person.name_key)
         ]
@@ -356,10 +418,32 @@ async def line(session_id: UUID, staff: Staff, request: Request, tx: Reading) ->
     """Who waits, in the order of the line, and why they stand where they stand."""
     facts = SessionState.model_validate((await _session(tx, session_id)).facts)
     language = language_of(request)
-    return Line(items=[_in_line(entry, facts, language) for entry in await queries.line(tx, session_id)])
+    entries = await queries.line(tx, session_id)
+    reach = await reach_of_all(tx, [entry.person.id for entry in entries])
+    return Line(items=[_in_line(entry, facts, language, reach.get(entry.person.id)) for entry in entries])
 
 
-def _in_line(entry: queries.InLine, facts: SessionState, language: str) -> LineEntry:
+@router.get("/sessions/{session_id}/unreached")
+async def unreached(session_id: UUID, staff: Staff, tx: Reading) -> Unreached:
+    """Whom the newest news has not reached, in whatever state they are, and by which routes it was tried."""
+    await _session(tx, session_id)
+    return Unreached(
+        items=[
+            UnreachedEntry(
+                id=person.id,
+                name=person.name,
+                status=person.status,
+                state=reach.state,
+                cause=reach.notice.cause,
+                routes=list(reach.routes),
+                tried=list(reach.notice.tried),
+            )
+            for person, reach in await people_unreached(tx, session_id)
+        ]
+    )
+
+
+def _in_line(entry: queries.InLine, facts: SessionState, language: str, reach: Reach | None) -> LineEntry:
     person, decision = entry.person, entry.decision
     moved_at = None if decision is None else decision.at.astimezone(zone(facts.timezone))
     return LineEntry(
@@ -374,6 +458,7 @@ def _in_line(entry: queries.InLine, facts: SessionState, language: str) -> LineE
         since=person.created_at,
         why=" ".join(translate(part, language, PACKAGE) for part in why(entry.rank, language, moved_at)),
         reason=None if decision is None else decision.reason,
+        reach=None if reach is None else reach.state,
     )
 
 
@@ -422,4 +507,5 @@ async def _detail(tx: AsyncSession, settings: Settings, registration_id: UUID) -
         contact={name: getattr(person, name) for name in ("email", "mobile", "phone", "postal")},
         session=summary_of(facts, settings),
         manage_url=manage_url(settings, person.id, person.generation),
+        reached=(await notices_of(tx, [person.id])).get(person.id, []),
     )

@@ -235,6 +235,7 @@ def _person_of(row: asyncpg.Record) -> Person:
         granted=row["granted"],
         offer_until=until and until.astimezone(UTC),
         on_offer=row["on_offer"],
+        by_hand=row["by_hand"],
     )
 
 
@@ -256,7 +257,7 @@ where session_id = $1
 """
 _PEOPLE = """
 select ledger_ref, seq, seat_kind, channel, status, pool_channel, priority, place, draw_rank,
-    granted, offer_expires_at, wait_id is not null as on_offer
+    granted, offer_expires_at, wait_id is not null as on_offer, by_hand
 from registration where session_id = $1 and ledger_ref is not null order by seq
 """
 _LINE = """

@@ -99,6 +99,18 @@ async def decline(tx: AsyncSession, settings: Settings, registration_id: UUID) -
     return registration
 
 
+async def reconfirm(tx: AsyncSession, settings: Settings, registration_id: UUID) -> Registration:
+    """Somebody with a seat says that they still come; nobody asks them again. « Non » is a `cancel`."""
+    seating, registration = await locked(tx, settings, registration_id)
+    if registration.status != "confirmed" or seating.is_over:
+        raise AlreadyOver
+    if registration.reconfirmed_at is None:
+        registration.reconfirmed_at = seating.now
+        seating.telling.restate(registration)
+        await seating.finish()
+    return registration
+
+
 async def no_answer(tx: AsyncSession, settings: Settings, registration_id: UUID, by: str) -> Registration:
     """On the last day before the session one unanswered call ends an offer; the next person is asked."""
     seating, registration = await locked(tx, settings, registration_id)

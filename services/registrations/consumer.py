@@ -1,4 +1,4 @@
-"""What `events` says of sessions, and what it means for the people registered."""
+"""What `events` says of sessions, and what it means for the people registered; and who was reached."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -16,6 +16,8 @@ from libs.settings import Settings
 from services.registrations import joining, pools, queries
 from services.registrations.changes import is_elsewhere_or_later, kinds_short_of_seats, must_be_told
 from services.registrations.models import Registration, SessionCopy
+from services.registrations.office_hours import office_hours, office_json
+from services.registrations.reached import keep_reached
 from services.registrations.seatbook import Replan, terms_of
 from services.registrations.seating import Seating
 from services.registrations.telling import session_facts
@@ -36,7 +38,8 @@ def inbox(database: Database, settings: Settings) -> Inbox:
             assert isinstance(payload, SessionAccess)
             await apply_access(tx, settings, envelope, payload)
 
-    return Inbox(database, {topics.SESSIONS: session, topics.SESSION_ACCESS: access})
+    handlers = {topics.SESSIONS: session, topics.SESSION_ACCESS: access, topics.REACHED: keep_reached}
+    return Inbox(database, handlers)
 
 
 async def apply_session(
@@ -53,6 +56,8 @@ async def apply_session(
     row.facts = state.model_dump(mode="json")
     row.status = state.status
     row.starts_at, row.ends_at = state.starts_at_utc, state.ends_at_utc
+    office = office_hours(settings.office_hours, state)
+    row.office = None if office is None else office_json(office)
     await tx.flush()
     seating = before or await Seating.lock(tx, settings, state.id)
     assert seating is not None, "the row was just written"
@@ -71,7 +76,8 @@ async def _change(seating: Seating, state: SessionState, before: SessionState | 
     seating.facts = state
     # Of a line that somebody stands in by their wait alone they were never told: nor of its end.
     unasked = {one.id for one in await seating.unasked()} if state.status == "cancelled" else set()
-    changed = await seating.do(Replan(terms_of(state)))
+    office = office_hours(seating.telling.settings.office_hours, state)
+    changed = await seating.do(Replan(terms_of(state, office)))
     await joining.mark(seating.tx, seating)
     if state.status == "cancelled":
         await _tell_of_the_end(seating, changed, unasked)
@@ -147,6 +153,8 @@ async def _tell_of_the_move(seating: Seating, before: SessionState) -> None:
         link = seating.telling.facts_for(registration).online_url
         if is_elsewhere_or_later(earlier, now):
             registration.sequence += 1
+            # Who said that they come said so of another place or time.
+            registration.reconfirmed_at = None
         seating.telling.tell(
             registration,
             "session_changed",

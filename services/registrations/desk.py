@@ -20,6 +20,7 @@ from libs.web.templating import render
 from services.registrations import page_queries, queries
 from services.registrations.attendance import walk_ins_of
 from services.registrations.desk_choices import nearest, spot_of
+from services.registrations.reached import reach_of_all, unreached
 from services.registrations.registration_view import STATUSES
 from services.registrations.session_view import SessionView
 from services.registrations.signup_choices import seat_kind_label
@@ -139,6 +140,8 @@ async def _people(request: Request, tx: AsyncSession, session_id: UUID) -> Mappi
         ],
         "statuses": STATUSES,
         "seat_kind_label": seat_kind_label,
+        "unreached": await unreached(tx, session_id),
+        "reach": await reach_of_all(tx, [person.id for person in people]),
     }
 
 

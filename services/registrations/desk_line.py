@@ -24,6 +24,7 @@ from services.registrations.models import Registration
 from services.registrations.offers import LAST_DAY
 from services.registrations.problems import RegistrationUnknown
 from services.registrations.queries import InLine
+from services.registrations.reached import reach_of_all
 from services.registrations.session_view import SessionView
 from services.registrations.signup_choices import channel_label, seat_kind_label
 from services.registrations.waitlist import HIGHEST_PRIORITY
@@ -75,17 +76,19 @@ async def line_page(
     found = next((place for place, entry in enumerate(line) if str(entry.person.id) == placed), None)
     start = (found // SHOWN * SHOWN) if found is not None else _number(first)
     language = language_of(request)
+    offered = await queries.people(tx, session_id, ("offered",))
     shown = [_explained(entry, session, language) for entry in line[start : start + SHOWN]]
     return render(
         request,
         "desk/line.html",
         409 if refused else 200,
         session=session,
-        offered=await queries.people(tx, session_id, ("offered",)),
+        offered=offered,
         last_day=session.facts.starts_at_utc - session.now <= LAST_DAY,
         may_act=session.facts.status == "published" and session.facts.starts_at_utc > session.now,
         waiting=len(line),
         sections=[(kind, [one for one in shown if one.person.seat_kind == kind]) for kind in session.kinds],
+        reach=await reach_of_all(tx, [person.id for person in offered] + [one.person.id for one in shown]),
         placed=line[found] if found is not None else None,
         refused=refused,
         previous=start - SHOWN if start >= SHOWN else None,

@@ -23,6 +23,7 @@ from services.registrations.access import manage_url
 from services.registrations.desk_actions import ACTIONS, Act, carry_out, reason_of
 from services.registrations.desk_line import explained
 from services.registrations.models import Registration
+from services.registrations.notice_lines import notice_lines
 from services.registrations.problems import AlreadyOver, OfferOver
 from services.registrations.registration_view import ROUTES, STATUSES, RegistrationView, state_of
 from services.registrations.signup_choices import channel_label, seat_kind_label
@@ -30,7 +31,9 @@ from services.registrations.spelling import spaced, spelled
 
 router = APIRouter(prefix="/guichet/inscriptions", include_in_schema=False)
 
-Action = Literal["accepter", "refuser", "annuler", "annuler-equipe", "lien", "place-en-plus", "sans-reponse"]
+Action = Literal[
+    "accepter", "refuser", "annuler", "annuler-equipe", "lien", "place-en-plus", "sans-reponse", "vient"
+]  # fmt: skip
 
 MAX_REASON = 300
 """Of a reason that the person will read in a message."""
@@ -122,6 +125,8 @@ async def _simply_do(
             return await commands.decline(tx, settings, id_)
         case "annuler":
             return await commands.cancel(tx, settings, id_, "person")
+        case "vient":
+            return await commands.reconfirm(tx, settings, id_)
         case "annuler-equipe":
             return await commands.cancel(tx, settings, id_, "staff", reason)
         case "sans-reponse":
@@ -155,6 +160,7 @@ async def registration_page(
         **context,
         refused=refused,
         waiting=waiting,
+        notices=notice_lines(person, language_of(request)),
         history=await page_queries.history(tx, person.id),
         actions=ACTIONS,
     )
@@ -223,6 +229,8 @@ def _is_possible(person: RegistrationView, action: Action) -> bool:
             return person.may_answer
         case "sans-reponse":
             return person.may_be_passed_over
+        case "vient":
+            return person.may_reconfirm
         case "place-en-plus":
             return person.is_live and person.status == "waitlisted"
     return action == "lien" or person.is_live
@@ -295,6 +303,13 @@ _QUESTIONS: Mapping[str, Question] = {
         ),
         _("Oui, nous annulons"),
         why=_("La personne lira cette phrase."),
+    ),
+    "vient": Question(
+        _("La personne vient ?"),
+        (_("Elle garde sa place, et nous ne le lui demandons plus."),),
+        _("Oui, elle vient"),
+        is_gain=True,
+        tells=False,
     ),
     "lien": Question(
         _("Remplacer le lien personnel ?"),

@@ -13,6 +13,7 @@ from uuid import UUID
 from libs.messaging.contracts import HeldSeats
 from libs.messaging.contracts import Release as DatedRelease
 from services.registrations.draw import DrawTerms, Ticket
+from services.registrations.office_hours import office_json, office_of_json
 from services.registrations.pools import Plan
 from services.registrations.seatbook import (
     Accept,
@@ -87,8 +88,9 @@ def inputs_of(command: Command) -> dict[str, Any]:
         case Replan(terms):
             return terms_json(terms)
         case Request(ref, kind, channel):
-            asked = {"ref": ref, "kind": kind, "channel": channel}
-            return asked | {"on_offer": True} if command.on_offer else asked
+            found = {"ref": ref, "kind": kind, "channel": channel}
+            found |= {"on_offer": True} if command.on_offer else {}
+            return found | {"by_hand": True} if command.by_hand else found
         case Move(ref, before):
             return {"ref": ref, "before": before}
         case Prioritise(ref, priority):
@@ -111,8 +113,13 @@ def command_of(found: Entry) -> Command:
             case "replan":
                 return Replan(terms_of_json(inputs))
             case "request":
-                on_offer = inputs.get("on_offer", False)
-                return Request(UUID(inputs["ref"]), inputs["kind"], inputs["channel"], on_offer=on_offer)
+                return Request(
+                    UUID(inputs["ref"]),
+                    inputs["kind"],
+                    inputs["channel"],
+                    on_offer=inputs.get("on_offer", False),
+                    by_hand=inputs.get("by_hand", False),
+                )
             case "move":
                 before = inputs["before"]
                 return Move(UUID(inputs["ref"]), None if before is None else UUID(before))
@@ -170,6 +177,8 @@ def standing(person: Person) -> dict[str, Any]:
         found["until"] = person.offer_until.isoformat()
     if person.on_offer:
         found["on_offer"] = True
+    if person.by_hand:
+        found["by_hand"] = True
     return found
 
 
@@ -195,6 +204,7 @@ def person_of(found: Mapping[str, Any]) -> Person:
         granted=found.get("granted", False),
         offer_until=None if until is None else datetime.fromisoformat(until),
         on_offer=found.get("on_offer", False),
+        by_hand=found.get("by_hand", False),
     )
 
 
@@ -212,6 +222,8 @@ def terms_json(terms: Terms) -> dict[str, Any]:
         "offer_hours": terms.offer_hours,
         "limit": terms.limit,
     }
+    if terms.office is not None:
+        found["office"] = office_json(terms.office)
     if terms.draw is not None:
         found["draw"] = {"closes_at": terms.draw.closes_at.isoformat()}
     return found
@@ -235,4 +247,5 @@ def terms_of_json(found: Mapping[str, Any]) -> Terms:
         offer_hours=found["offer_hours"],
         limit=found["limit"],
         draw=None if drawn is None else DrawTerms(datetime.fromisoformat(drawn["closes_at"])),
+        office=office_of_json(found["office"]) if "office" in found else None,
     )

@@ -89,6 +89,7 @@ def create(service: Service) -> FastAPI:
             "reminders": timers.reminders,
             "waits": timers.waits,
             "waits swept": timers.waits_swept,
+            "office hours": timers.office_hours,
             "prune": timers.prune,
             "tallies": Tallying(service.database, service.settings).run,
         },

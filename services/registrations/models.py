@@ -63,6 +63,8 @@ class SessionCopy(Model, table=True):
     last_seq: int = Field(default=0, sa_type=sa.BigInteger)
     last_entry: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
     """The number of the ledger's newest entry about this session."""
+    office: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    """When the team is there until this session, as its ledger has it (`office_hours.office_json`)."""
     next_release_at: datetime | None = _instant(default=None, index=True)
     joins_at: datetime | None = _instant(default=None)
     """From when on those who wait for many sessions are to join this one's line; null: nobody is to."""
@@ -145,6 +147,8 @@ class Registration(Model, table=True):
     draw_rank: int | None = None
     """What the draw gave the person; `seq` was their ticket."""
     granted: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    by_hand: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    """Whether the team calls or writes to this person: decided with the request, so that the ledger holds."""
     ledger_ref: UUID | None = Field(default=None, unique=True)
     """Who this is in the seat ledger; emptied when the person is erased."""
     transferred_from: UUID | None = None
@@ -160,6 +164,12 @@ class Registration(Model, table=True):
     content_hash: bytes = Field(sa_type=sa.LargeBinary)
     """Of what was asked, to tell a repeated form from a changed one."""
     reminded: list[str] = _document(list)
+    reconfirm_asked: list[dict[str, Any]] = Field(
+        default_factory=list, sa_type=JSONB, sa_column_kwargs={"server_default": sa.text("'[]'")}
+    )
+    """The times that the person was asked whether they still come (`reconfirming.Asked`)."""
+    reconfirmed_at: datetime | None = _instant(default=None)
+    """When the person said so, to the session as it is planned now."""
     created_at: datetime = _instant()
     confirmed_at: datetime | None = _instant(default=None)
     ended_at: datetime | None = _instant(default=None)
@@ -280,6 +290,17 @@ class RegistrationCause(Model, table=True):
     cause: str = Field(primary_key=True)
     at: datetime = _instant(index=True)
     body: dict[str, Any] = Field(sa_type=sa.JSON)
+
+
+class RegistrationReach(Model, table=True):
+    """What `notifications` last said of whom the notices about a registration reached (`NoticeOutcome`s)."""
+
+    __tablename__ = "registration_reach"
+
+    registration_id: UUID = Field(primary_key=True)
+    epoch: int
+    version: int = Field(sa_type=sa.BigInteger)
+    notices: list[dict[str, Any]] = _document(list)
 
 
 class AccommodationRequest(Model, table=True):

@@ -97,6 +97,33 @@ async def cancel(request: Request, token: str, person: Own) -> Response:
     return await _done(request, token, person, by_person)
 
 
+@router.get("/mon-inscription/{token}/presence")
+async def ask_whether_they_come(request: Request, token: str, person: Own) -> Response:
+    """« Venez-vous toujours ? », with two buttons. Nothing changes by looking."""
+    if person.status != "confirmed" or not person.is_live:
+        return _back(token)
+    return _page(request, "own/presence.html", token, person)
+
+
+@router.post("/mon-inscription/{token}/presence/oui")
+async def come(request: Request, token: str, person: Own) -> Response:
+    """The person still comes."""
+    return await _done(request, token, person, commands.reconfirm)
+
+
+@router.post("/mon-inscription/{token}/presence/non")
+async def come_no_more(request: Request, token: str, person: Own) -> Response:
+    """The person doesn't come; the seat goes to the next one at once."""
+    return await cancel(request, token, person)
+
+
+@router.get("/mon-inscription/{token}/presence/oui")
+@router.get("/mon-inscription/{token}/presence/non")
+async def ask_again(token: str, person: Own) -> Response:
+    """Followed by a mail program, or typed: the question, with its buttons."""
+    return RedirectResponse(f"/mon-inscription/{token}/presence", 303, HEADERS)
+
+
 @router.post("/mon-inscription/{token}/accepter")
 async def accept(request: Request, token: str, person: Own) -> Response:
     """Take the seat that is kept."""

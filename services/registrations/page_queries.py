@@ -25,6 +25,9 @@ from services.registrations.models import (
     Wait,
 )
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
+from services.registrations.reached import notices_of
+from services.registrations.reaching import reach_of
+from services.registrations.reconfirmation import is_asked
 from services.registrations.registration_view import LIVE, Elsewhere, RegistrationView
 from services.registrations.session_view import SessionView
 from services.registrations.spelling import read_back
@@ -36,6 +39,7 @@ _ENDED_BY = {
     "cancelled_by_staff": "staff",
     "session_cancelled": "session",
     "draw_cancelled": "draw",
+    "released_unanswered": "silence",
 }
 MANY = 50
 """People found by one search, and sessions on one page of the desk's list."""
@@ -77,6 +81,7 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
     position = await queries.position(tx, person)
     ended = await _last_cause(tx, person.id, tuple(_ENDED_BY)) if person.status == "cancelled" else None
     moved = await _last_cause(tx, person.id, ("session_changed",)) if person.status in LIVE else None
+    notices = (await notices_of(tx, [person.id])).get(person.id, [])
     return RegistrationView(
         id=person.id,
         name=person.name,
@@ -112,6 +117,10 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         rank=person.draw_rank,
         asked_at=person.created_at,
         wait_id=person.wait_id,
+        notices=tuple(notices),
+        reach=reach_of(notices),
+        is_asked=is_asked(person, session.facts.starts_at_utc),
+        has_reconfirmed=person.reconfirmed_at is not None,
     )
 
 

@@ -18,7 +18,7 @@ from libs.messaging.contracts import SessionState
 from libs.messaging.envelope import headers_of
 from libs.settings import Settings
 from libs.web.problems import Problem
-from services.registrations import ledger, opening, seatbook
+from services.registrations import ledger, offers, opening, seatbook
 from services.registrations.confirmation import new_number
 from services.registrations.draw import Stage
 from services.registrations.inputs import RegistrationRequest
@@ -374,7 +374,10 @@ class _Batch:
         opening.check_details(facts, request.organisation, request.role)
         if not request.another_person and self._somebody_alike(ask):
             raise MaybeDuplicate
-        command = seatbook.Request(uuid4(), kind, request.channel)
+        by_hand = offers.is_by_hand(
+            request.contact.email, request.contact.mobile, texts=self.settings.sms_url is not None
+        )
+        command = seatbook.Request(uuid4(), kind, request.channel, by_hand=by_hand)
         try:
             (person,) = session.book.do(command, self.read.now)
         except seatbook.Full:
@@ -520,6 +523,7 @@ def _person(settings: Settings, one: _Admitted) -> dict[str, Any]:
         "target_groups": request.target_groups,
         "confirmation_number": one.number,
         "seq": person.seq,
+        "by_hand": person.by_hand,
         "ledger_ref": person.ref,
         "uid": f"{one.id}@{settings.uid_domain}",
         "content_hash": _bytea(one.ask.content_hash),

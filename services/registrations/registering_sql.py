@@ -83,15 +83,16 @@ with come as materialized (
     insert into registration (id, session_id, status, seat_kind, pool_channel, channel, name, name_key,
         language, email, mobile, phone, postal, organisation, role, target_groups, confirmation_number, seq,
         ledger_ref, uid, invited, content_hash, created_at, confirmed_at, party_size, generation, sequence,
-        version, reminded)
+        version, reminded, by_hand)
     select id, session_id, status, seat_kind, pool_channel, channel, name, name_key, language, email, mobile,
         phone, postal, organisation, role, target_groups, confirmation_number, seq, ledger_ref, uid,
         status = 'confirmed', content_hash, $1::timestamptz,
-        case when status = 'confirmed' then $1::timestamptz end, 1, 1, 0, 1, '[]'
+        case when status = 'confirmed' then $1::timestamptz end, 1, 1, 0, 1, '[]', by_hand
     from json_to_recordset($3::json) as person (id uuid, session_id uuid, status text, seat_kind text,
         pool_channel text, channel text, name text, name_key text, language text, email text, mobile text,
         phone text, postal text, organisation text, role text, target_groups jsonb,
-        confirmation_number text, seq bigint, ledger_ref uuid, uid text, content_hash bytea)
+        confirmation_number text, seq bigint, ledger_ref uuid, uid text, content_hash bytea,
+        by_hand boolean)
     where (select all_of_them from unchanged)
 ), entries as (
     insert into seat_ledger (session_id, entry, at, command, inputs, touched)

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from libs.messaging.contracts import SessionFacts, SessionState
+from libs.messaging.contracts import NoticeOutcome, SessionFacts, SessionState
 from libs.web import formats
 from libs.web.i18n import LazyString, _
 from services.registrations.offers import LAST_DAY
+from services.registrations.reaching import Reach
 from services.registrations.session_view import SessionView, people_ahead, place
 from services.registrations.standing import Standing
 
@@ -34,6 +35,8 @@ class RegistrationView:
     `before`: the session as it was, for somebody whose session was moved after they registered. `was_at` and
     `now_at`: where somebody was transferred from, and to. `granted`: their seat is over capacity. `ticket`:
     their number in the draw, where seats are drawn; `rank`: what it gave them, if they asked in time.
+    `notices`: what became of each notice about it; `reach`: how far the newest news came.
+    `is_asked`: whether they still come, and they have said nothing; `has_reconfirmed`: they said so.
     """
 
     id: UUID
@@ -62,6 +65,10 @@ class RegistrationView:
     asked_at: datetime | None = None
     wait_id: UUID | None = None
     """The wait for many sessions by which the person came here, while it lasts or as it ended."""
+    notices: tuple[NoticeOutcome, ...] = ()
+    reach: Reach | None = None
+    is_asked: bool = False
+    has_reconfirmed: bool = False
 
     @property
     def is_late(self) -> bool:
@@ -77,6 +84,11 @@ class RegistrationView:
     @property
     def has_begun(self) -> bool:
         return self.session.standing in {Standing.CANCELLED, Standing.OVER, Standing.RUNNING}
+
+    @property
+    def may_reconfirm(self) -> bool:
+        """Whether an answer to « venez-vous toujours ? » is waited for."""
+        return self.is_asked and self.status == "confirmed" and self.is_live
 
     @property
     def may_answer(self) -> bool:
@@ -193,6 +205,9 @@ _PLAIN = {
 }
 
 
+_SAID_YES = _("Vous nous avez dit que vous venez. Merci !")
+
+
 def _confirmed(person: RegistrationView) -> State:
     match person.session.standing:
         case Standing.CANCELLED:
@@ -201,6 +216,8 @@ def _confirmed(person: RegistrationView) -> State:
             return State("info", _("Cet atelier est terminé."), (_("Vous aviez une place."),))
         case Standing.RUNNING:
             return State("done", _("Vous avez une place."), (_("L’atelier a commencé."),))
+    if person.has_reconfirmed:
+        return State("done", _("Vous avez une place."), (_SAID_YES, _told_of_changes(person)))
     return State("done", _("Vous avez une place."), (*_drawn(person), _told_of_changes(person)))
 
 
@@ -289,6 +306,12 @@ def _cancelled(person: RegistrationView) -> State:
             "info",
             _("Votre inscription est annulée, comme vous l’avez demandé."),
             (_("Votre place est libre pour une autre personne. Merci !"),),
+        )
+    if person.ended_by == "silence":
+        return State(
+            "attention",
+            _("Votre place est allée à une autre personne."),
+            (_("Nous vous avons demandé deux fois si vous veniez, sans réponse."),),
         )
     if person.wait_id is not None:
         return State(

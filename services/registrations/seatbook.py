@@ -13,6 +13,7 @@ from uuid import UUID
 from libs.messaging.contracts import SessionState
 from services.registrations import draw, offers, pools, waitlist
 from services.registrations.draw import DrawTerms, Stage, Ticket
+from services.registrations.office_hours import OfficeHours
 from services.registrations.pools import GENERAL, Plan, PoolKey
 
 LIVE = ("pending", "waitlisted", "offered", "confirmed")
@@ -65,7 +66,10 @@ class DrawCancelled(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What `events` says of a session, as far as seats depend on it. Instants are UTC."""
+    """What `events` says of a session, as far as seats depend on it. Instants are UTC.
+
+    `office`: when the team is there, for the offers that it makes by hand; None: at any hour.
+    """
 
     plan: Plan
     kinds: tuple[str, ...]
@@ -74,10 +78,11 @@ class Terms:
     offer_hours: float = 24
     limit: int | None = None
     draw: DrawTerms | None = None
+    office: OfficeHours | None = None
 
 
-def terms_of(facts: SessionState) -> Terms:
-    """The part of a session's facts that its seats depend on."""
+def terms_of(facts: SessionState, office: OfficeHours | None = None) -> Terms:
+    """The part of a session's facts that its seats depend on, with the opening hours found for it."""
     drawn = facts.waitlist.drawn
     return Terms(
         plan=pools.plan_of(facts),
@@ -87,6 +92,7 @@ def terms_of(facts: SessionState) -> Terms:
         offer_hours=facts.waitlist.offer_hours,
         limit=facts.waitlist.limit,
         draw=None if drawn is None else DrawTerms(drawn.closes_at),
+        office=office,
     )
 
 
@@ -96,6 +102,7 @@ class Person:
 
     `rank` is what the draw gave them, None for whoever asked too late for it.
     `pool` is the channel of the pool whose seat they use ("" for everybody's), None without a seat.
+    `by_hand`: the team calls or writes to them, so their offers last hours in which it is there.
     """
 
     ref: UUID
@@ -111,6 +118,7 @@ class Person:
     offer_until: datetime | None = None
     on_offer: bool = False
     """They wait for one of many sessions: no seat is theirs before they have said yes to it."""
+    by_hand: bool = False
 
 
 @dataclass(slots=True)
@@ -151,6 +159,7 @@ class Request:
     kind: str
     channel: str
     on_offer: bool = False
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,13 +379,19 @@ class SeatBook:
         if key is None and self.terms.limit is not None and self.waiting >= self.terms.limit:
             raise Full
         self.last_seq += 1
-        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel, on_offer=asked.on_offer)
+        person = Person(
+            asked.ref,
+            self.last_seq,
+            asked.kind,
+            asked.channel,
+            on_offer=asked.on_offer,
+            by_hand=asked.by_hand,
+        )
         self.people[person.ref] = person
         if key is None:
             self._become(person, "waitlisted")
         elif asked.on_offer:
-            until = offers.expires_at(now, self.terms.starts_at, self.terms.offer_hours)
-            self._become(person, "offered", key.channel, until=until)
+            self._become(person, "offered", key.channel, until=self._end_of_offer(person, now))
         else:
             self._become(person, "confirmed", key.channel)
         return person
@@ -385,7 +400,8 @@ class SeatBook:
         """The number of the request is its ticket. Who waits for many sessions takes no part in a draw."""
         assert not asked.on_offer, "they join the line that the draw leaves behind"
         self.last_seq += 1
-        person = self.people[asked.ref] = Person(asked.ref, self.last_seq, asked.kind, asked.channel)
+        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel, by_hand=asked.by_hand)
+        self.people[person.ref] = person
         return person
 
     def _draw(self, command: Draw, now: datetime) -> list[Person]:
@@ -472,8 +488,8 @@ class SeatBook:
             return [self._end(person, "cancelled") for person in self._all(*LIVE)]
         touched = [self._change_kind(one, terms.kinds[0]) for one in self._strangers(terms.kinds)]
         if earlier:
-            latest = offers.expires_at(now, terms.starts_at, terms.offer_hours)
             for person in self._all("offered"):
+                latest = self._end_of_offer(person, now)
                 if person.offer_until is not None and person.offer_until > latest:
                     person.offer_until = latest
                     touched.append(person)
@@ -499,11 +515,16 @@ class SeatBook:
         if self.is_over(now):
             return
         free = {key: pool.free for key, pool in self.pools.items()}
-        until = offers.expires_at(now, self.terms.starts_at, self.terms.offer_hours)
         for promotion in waitlist.promotions(free, self._all("waitlisted")):
             person = promotion.waiter
-            self._become(person, "offered", promotion.pool.channel, until=until)
+            self._become(person, "offered", promotion.pool.channel, until=self._end_of_offer(person, now))
             yield person
+
+    def _end_of_offer(self, person: Person, now: datetime) -> datetime:
+        """Until when a seat offered `now` is kept for this person."""
+        terms = self.terms
+        office = terms.office if person.by_hand else None
+        return offers.expires_at(now, terms.starts_at, terms.offer_hours, office)
 
     def _share_out(self, now: datetime) -> None:
         plan = self.terms.plan

@@ -11,9 +11,10 @@ from sqlmodel import col, select
 from libs.clock import decision_time
 from libs.messaging.contracts import SessionState
 from libs.settings import Settings
-from services.registrations import draw_records, ledger, pools, waitlist
+from services.registrations import draw_records, ledger, offers, pools, waitlist
 from services.registrations.draw import Stage
 from services.registrations.models import LedgerEntry, Registration, SessionCopy
+from services.registrations.office_hours import office_of_json
 from services.registrations.pools import PoolKey
 from services.registrations.seatbook import (
     KEEPS_SHARES,
@@ -68,7 +69,8 @@ class Seating:
         if row is None or row.facts is None:
             return None
         now = await decision_time(tx)
-        terms = terms_of(SessionState.model_validate(row.facts))
+        office = office_of_json(row.office) if row.office is not None else None
+        terms = terms_of(SessionState.model_validate(row.facts), office)
         if row.last_entry == 0:
             return await cls._opened(tx, settings, row, terms, now)
         stage = None if row.draw_stage is None else Stage(row.draw_stage)
@@ -153,11 +155,15 @@ class Seating:
 
     async def admit(self, registration: Registration) -> None:
         """A request from somebody whose row is not written yet: it gets its number, and seat or place."""
+        registration.by_hand = offers.is_by_hand(
+            registration.email, registration.mobile, texts=self.telling.settings.sms_url is not None
+        )
         request = Request(
             ref_of(registration),
             registration.seat_kind,
             registration.channel,
             on_offer=registration.wait_id is not None,
+            by_hand=registration.by_hand,
         )
         self._rows[request.ref] = registration
         with self.tx.no_autoflush:
@@ -238,6 +244,7 @@ class Seating:
                 Person(
                     row.ledger_ref, row.seq, row.seat_kind, row.channel, "waitlisted",
                     priority=row.priority, place=row.place, rank=row.draw_rank, on_offer=row.on_offer,
+                    by_hand=row.by_hand,
                 ),
             )  # fmt: skip
 
@@ -324,6 +331,7 @@ def person_of(registration: Registration) -> Person:
         granted=registration.granted,
         offer_until=registration.offer_expires_at,
         on_offer=registration.wait_id is not None,
+        by_hand=registration.by_hand,
     )
 
 
@@ -397,8 +405,8 @@ _SHARE = sa.text(
 )
 _FIRST_OF_LINE = sa.text(
     """
-    select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, on_offer from (
-        select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank,
+    select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, on_offer, by_hand from (
+        select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, by_hand,
             wait_id is not null as on_offer, row_number() over (
             partition by seat_kind, channel order by -priority, coalesce(place, draw_rank, seq), seq
         ) as number

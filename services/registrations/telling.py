@@ -65,6 +65,7 @@ class Telling:
         invited: bool | None = None,
         tickets: int | None = None,
         ends_wait: bool = False,
+        silence_frees: bool = False,
     ) -> None:
         """The registration has changed because of `cause`; its row already says the new state.
 
@@ -82,6 +83,7 @@ class Telling:
             seat_kind=registration.seat_kind,
             position=position,
             offer_expires_at=registration.offer_expires_at,
+            silence_frees=silence_frees,
             reason=reason,
             session=self.facts_for(registration),
             previous=previous,
@@ -211,5 +213,6 @@ def registration_state(registration: Registration, causes: Sequence[Cause]) -> R
         uid=registration.uid,
         sequence=registration.sequence,
         created_at=registration.created_at,
+        reconfirmed_at=registration.reconfirmed_at,
         causes=tuple(causes),
     )

@@ -17,12 +17,27 @@ from libs.database import Database, is_unavailable
 from libs.messaging.inbox import prune
 from libs.settings import Settings
 from libs.web.idempotency import purge_keys
-from services.registrations import announcing, commands, drawing, reminders, retention, serving
+from services.registrations import (
+    announcing,
+    commands,
+    drawing,
+    reconfirmation,
+    reminders,
+    retention,
+    serving,
+)
 from services.registrations.joining import Joining
 from services.registrations.models import Registration, SessionCopy
+from services.registrations.office_renewal import renew_office_hours
 from services.registrations.seating import Seating
 
 log = logging.getLogger(__name__)
+
+_ASKED: sa.ColumnElement[timedelta] = sa.literal_column(
+    "make_interval(days => case when facts ? 'reconfirm' then"
+    " coalesce((facts #>> '{reconfirm,days}')::int, 0) else 7 end)"
+)
+"""How long before a session its people are first asked whether they still come; 7 days, as the contract."""
 
 _COALESCE_SECONDS = 0.1
 _REST_PER_WORK = 8
@@ -77,6 +92,14 @@ class Timers:
         """Compare all waits with all sessions, for what began at the same moment."""
         await _repeat(stop, 60.0, self._joining.sweep)
 
+    async def office_hours(self, stop: asyncio.Event) -> None:
+        """Give sessions the opening hours that hold now; an hour late is soon enough."""
+        await _repeat(stop, 3600.0, self.renew_office_hours)
+
+    async def renew_office_hours(self) -> None:
+        """One pass over the sessions to come."""
+        await renew_office_hours(self._database, self._settings)
+
     async def prune(self, stop: asyncio.Event) -> None:
         """Forget what has served: people of past sessions, causes, inbox rows, idempotency keys."""
         await _repeat(stop, 3600.0, self._prune)
@@ -91,16 +114,15 @@ class Timers:
 
     async def remind(self) -> None:
         """One pass over the sessions that start within the longest reminder's reach."""
-        days = self._settings.reminder_days
-        if not days:
-            return
         async with self._database.reading() as tx:
             now = await decision_time(tx)
             soon = await tx.scalars(
                 sa.select(col(SessionCopy.id)).where(
                     col(SessionCopy.status) == "published",
                     col(SessionCopy.starts_at) > now,
-                    col(SessionCopy.starts_at) <= now + timedelta(days=max(days)),
+                    col(SessionCopy.starts_at)
+                    <= now
+                    + sa.func.greatest(timedelta(days=max(self._settings.reminder_days, default=0)), _ASKED),
                 )
             )
             ids = soon.all()
@@ -117,18 +139,28 @@ class Timers:
             .where(Registration.session_id == session_id, Registration.status == "confirmed")
             .order_by(col(Registration.seq))
         )
-        for registration in confirmed:
-            mark = reminders.due(
-                now=seating.now,
-                starts_at=seating.facts.starts_at_utc.astimezone(UTC),
-                confirmed_at=registration.confirmed_at or registration.created_at,
-                already=registration.reminded,
-                days=self._settings.reminder_days,
-            )
-            if mark is not None:
-                registration.reminded = [*registration.reminded, mark]
+        people = confirmed.all()
+        freed = await reconfirmation.free_the_silent(seating, people)
+        for registration in people:
+            if registration.status == "confirmed":
+                self._remind_person(seating, registration)
+        # Without a seat that changed hands there are no seats to announce.
+        await (seating.finish() if freed else seating.telling.finish())
+
+    def _remind_person(self, seating: Seating, registration: Registration) -> None:
+        """One letter a day: the question whether they still come takes the place of that day's reminder."""
+        asked = reconfirmation.ask(seating, registration)
+        mark = reminders.due(
+            now=seating.now,
+            starts_at=seating.facts.starts_at_utc.astimezone(UTC),
+            confirmed_at=registration.confirmed_at or registration.created_at,
+            already=registration.reminded,
+            days=self._settings.reminder_days,
+        )
+        if mark is not None:
+            registration.reminded = [*registration.reminded, mark]
+            if not asked:
                 seating.telling.tell(registration, reminders.cause_of(mark))
-        await seating.telling.finish()
 
     async def act_on_what_is_due(self) -> None:
         """One pass over the offers that ended, the releases and the draws whose time has come."""

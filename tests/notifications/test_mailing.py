@@ -26,8 +26,17 @@ NEVER_MERGED = (
     "session_cancelled",
     "volunteers_asked",
     "transferred",
+    "released_unanswered",
 )
-ALL = (*NEVER_MERGED, "cancelled_by_staff", "offered", "session_changed", "reminder_7d", "reminder_1d")
+ALL = (
+    *NEVER_MERGED,
+    "cancelled_by_staff",
+    "offered",
+    "session_changed",
+    "reminder_7d",
+    "reminder_1d",
+    "reconfirm_asked",
+)
 
 
 def causes(*names: str, at: datetime = NOW) -> list[Cause]:
@@ -123,6 +132,9 @@ def test_an_offer_that_ended_before_it_left_is_not_sent() -> None:
 
 def test_a_reminder_is_overtaken_by_a_change_by_the_next_reminder_and_by_the_start() -> None:
     assert told(planned("reminder_7d", "reminder_1d")) == ["reminder_1d"]
+    assert told(planned("reconfirm_asked", "reminder_1d")) == ["reminder_1d"]
+    assert told(planned("reminder_7d", "reconfirm_asked")) == ["reconfirm_asked"]
+    assert told(planned("reconfirm_asked", "cancelled_by_person")) == ["cancelled_by_person"]
     assert told(planned("reminder_7d", "session_changed")) == ["session_changed"]
     begun = cause_of("reminder_1d", session=session_facts(days=-1))
     assert mailing.plan([begun], [], "email", NOW).new[0].superseded
@@ -237,3 +249,12 @@ def test_news_of_a_seat_is_never_merged_in_writing(names: Sequence[str]) -> None
     plan = planned(*names)
     assert told(plan) == list(names)
     assert all(a.cause.version < b.cause.version for a, b in pairwise(plan.new))
+
+
+@pytest.mark.parametrize("route", ["email", "phone"])
+def test_who_has_said_that_they_come_is_asked_no_more(route: str) -> None:
+    asked = planned("confirmed", "reconfirm_asked", route=route)
+    waiting = [known(notice, open=notice.key[2] == "reconfirm_asked") for notice in asked.new]
+    again = mailing.plan([], waiting, route, NOW, reconfirmed=True)
+    assert [key[2] for key in again.superseded] == ["reconfirm_asked"]
+    assert mailing.plan([], waiting, route, NOW).superseded == ()

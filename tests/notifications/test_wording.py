@@ -36,6 +36,8 @@ CAUSES = (
     "wait_over",
     "reminder_7d",
     "reminder_1d",
+    "reconfirm_asked",
+    "released_unanswered",
 )
 HOSTILE = '<script>alert("x")</script> & {{ 7*7 }} %(name)s'
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from libs.messaging import topics
-from libs.messaging.contracts import HeldSeats, Release, SeatCounts, SeatsState
+from libs.messaging.contracts import HeldSeats, ReconfirmRule, Release, SeatCounts, SeatsState
 from services.registrations.timers import Timers
 from tests.registrations.conftest import Instance, ShiftClock, bearer, session_state
 
@@ -70,7 +70,8 @@ async def test_a_release_offers_the_held_seat_to_those_who_wait(
 async def test_reminders_are_caused_once_per_start_time_and_for_confirmed_people_only(
     instance: Instance, shift_clock: ShiftClock
 ) -> None:
-    session = session_state(capacity=SeatCounts(on_site=1), in_days=10)
+    nobody = ReconfirmRule(days=None)
+    session = session_state(capacity=SeatCounts(on_site=1), in_days=10, reconfirm=nobody)
     await instance.hear(session)
     for number in (1, 2):
         await instance.register(session.id, number)

@@ -62,6 +62,8 @@ _FIELDS: Mapping[str, Field] = {
     "waitlist/draw/first_time_lots": Field(_("Chances d’une personne qui n’a encore eu aucune place")),
     "waitlist/offer_hours": Field(_("Heures pour répondre à une offre")),
     "waitlist/limit": Field(_("Au plus en attente")),
+    "reconfirm/days": Field(_("Jours avant pour demander si la personne vient toujours")),
+    "reconfirm/silence": Field(_("Si la personne ne répond pas")),
     "on_shrink": Field(_("S’il y a moins de places que de personnes")),
     "staff_notes": Field(_("Notes pour l’équipe")),
     "reason": Field(_("Pourquoi ?")),
@@ -159,6 +161,8 @@ def defaults() -> dict[str, str]:
         "waitlist/policy": "first_come",
         "waitlist/draw/first_time_lots": "1",
         "waitlist/offer_hours": "24",
+        "reconfirm/days": "7",
+        "reconfirm/silence": "keep",
         "on_shrink": "keep",
         **_empty_lines("on_site"),
     }
@@ -231,6 +235,8 @@ def from_session(session: Session, venue: Venue | None, trainers: Iterable[UUID]
         "waitlist/policy": session.waitlist_policy,
         "waitlist/draw/first_time_lots": str(session.draw_first_time_lots),
         "waitlist/offer_hours": f"{session.waitlist_offer_hours:g}",
+        "reconfirm/days": "" if session.reconfirm_days is None else str(session.reconfirm_days),
+        "reconfirm/silence": session.reconfirm_silence,
         "waitlist/limit": "" if session.waitlist_limit is None else str(session.waitlist_limit),
         "trainers": " ".join(sorted(str(id_) for id_ in trainers)),
     }
@@ -322,6 +328,10 @@ def given(values: Values, zone: str, errors: FormErrors) -> dict[str, Any]:
             "limit": whole(values.get("waitlist/limit", ""), None),
             "draw": _draw(values, zone, errors),
         },
+        "reconfirm": {
+            "days": whole(values.get("reconfirm/days", ""), None),
+            "silence": values.get("reconfirm/silence") or "keep",
+        },
         "registration_modes": values.get("registration_modes", "").split(),
     }
     starts_at, ends_at = schedule(values, zone, errors)
@@ -374,6 +384,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "online_url": ("online_url", "modality"),
     "region": ("region", "modality"),
     "waitlist": ("waitlist",),
+    "reconfirm": ("reconfirm",),
 }
 """Which fields of the form decide a field of the commands, beside the one of its own name."""
 
@@ -552,6 +563,10 @@ def options(values: Values, zone: str, language: str) -> dict[str, list[Option]]
             ("1", _("Les mêmes que tout le monde")),
             ("2", _("Deux fois plus")),
             ("3", _("Trois fois plus")),
+        ],
+        "reconfirm/silence": [
+            ("keep", _("Elle garde sa place")),
+            ("free", _("Sa place est libérée la veille, si elle a été prévenue deux fois")),
         ],
         "on_shrink": [
             ("keep", _("Tout le monde garde sa place")),

@@ -9,8 +9,9 @@ from uuid import UUID, uuid5
 from libs.messaging.contracts import SessionState
 from services.registrations import seatbook
 from services.registrations.draw import Ticket
+from services.registrations.office_hours import office_hours
 from services.registrations.seatbook import Command, Person, SeatBook, terms_of
-from tests.registrations.seats.model import Pool, Published
+from tests.registrations.seats.model import CALLED, Pool, Published
 
 _PEOPLE = UUID(int=0x7EA7)
 
@@ -130,11 +131,11 @@ class PureDriver:
         return self._book
 
     def announce(self, facts: SessionState, line: Line = ()) -> None:
-        terms = terms_of(facts)
+        terms = terms_of(facts, office_hours("mo-fr 09:00-16:00", facts))
         if self._book is None:
             self._lots = facts.waitlist.draw.first_time_lots if facts.waitlist.draw else 1
             people = [
-                Person(_ref(name), number, kind, channel, "waitlisted")
+                Person(_ref(name), number, kind, channel, "waitlisted", by_hand=channel == CALLED)
                 for number, (name, kind, channel) in enumerate(line, start=1)
             ]
             self._names |= {_ref(name): name for name, _, _ in line}
@@ -185,7 +186,7 @@ class PureDriver:
         ref = _ref(name)
         self._names[ref] = name
         self._asked_at[ref] = self.now
-        self._do(seatbook.Request(ref, kind, channel, on_offer=on_offer))
+        self._do(seatbook.Request(ref, kind, channel, on_offer=on_offer, by_hand=channel == CALLED))
 
     def request_again(self, name: str) -> None:
         raise NotImplementedError("the book is asked once per person")

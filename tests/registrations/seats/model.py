@@ -17,6 +17,8 @@ OUTCOMES = ("attended", "absent", "excused")
 SEATED = ("confirmed", *OUTCOMES)
 """Who has a seat of their own, whether they came or not."""
 EVERYBODY = ""
+CALLED = "phone"
+"""The channel of those who can be reached by telephone alone."""
 Pool = tuple[str, str]
 """A kind of seat, and the channel that it is kept for ("": for everybody)."""
 PAUSE = timedelta(minutes=10)
@@ -134,7 +136,7 @@ class Model:
         for pool in ((kind, channel), (kind, EVERYBODY)):
             if self.free(pool) > 0 and not self.waiting_for(pool):
                 one = self._enter(name, kind, channel, "offered" if on_offer else "confirmed", pool[1])
-                one.until = self.end_of_an_offer(now) if on_offer else None
+                one.until = self.end_of_an_offer(one, now) if on_offer else None
                 one.on_offer = on_offer
                 return
         if self.facts.waitlist.limit is not None and len(self.line) >= self.facts.waitlist.limit:
@@ -318,7 +320,7 @@ class Model:
                     one.kind = self.kinds()[0]
                     one.pool = None if one.pool is None else EVERYBODY
                 if earlier and one.until is not None:
-                    one.until = min(one.until, self.end_of_an_offer(now))
+                    one.until = min(one.until, self.end_of_an_offer(one, now))
                 if disturbed:
                     self._tell(one, "session_changed")
         self.settle(now)
@@ -343,7 +345,7 @@ class Model:
                 return
             one, pool = chance
             self.line.remove(one)
-            one.status, one.pool, one.until = "offered", pool[1], self.end_of_an_offer(now)
+            one.status, one.pool, one.until = "offered", pool[1], self.end_of_an_offer(one, now)
             self._tell(one, "offered")
 
     def deal(self, now: datetime) -> None:
@@ -378,14 +380,17 @@ class Model:
         )
         return max(0, held - gone)
 
-    def end_of_an_offer(self, now: datetime) -> datetime:
-        """The session's hours, at most half of what is left; 15 minutes on the last day, never less."""
+    def end_of_an_offer(self, one: Someone, now: datetime) -> datetime:
+        """The session's hours, at most half of what is left; 15 minutes on the last day, never less.
+
+        Who asked by telephone is called: their hours are those of the office, Monday to Friday, 9 to 16.
+        """
         left = self.facts.starts_at_utc - now
         if left <= timedelta(days=1):
             return now + timedelta(minutes=15)
-        return now + max(
-            timedelta(minutes=15), min(timedelta(hours=self.facts.waitlist.offer_hours), left / 2)
-        )
+        hours = timedelta(hours=self.facts.waitlist.offer_hours)
+        end = office_has_been_open(hours, now) if one.channel == CALLED else now + hours
+        return max(now + timedelta(minutes=15), min(end, now + left / 2))
 
     def _channels(self, kind: str) -> set[str]:
         return (
@@ -424,3 +429,20 @@ class Model:
 
     def _tell(self, one: Someone, cause: str) -> None:
         self.told.append((one.name, cause))
+
+
+def office_has_been_open(span: timedelta, since: datetime) -> datetime:
+    """Step by step from one opening or closing to the next; sessions are in UTC, and far from holidays."""
+    at = since
+    while True:
+        hour = at.hour + at.minute / 60 + at.second / 3600 + at.microsecond / 3.6e9
+        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        if at.weekday() > 4 or hour >= 16:
+            at = midnight + timedelta(days=1)
+        elif hour < 9:
+            at = midnight + timedelta(hours=9)
+        else:
+            closing = midnight + timedelta(hours=16)
+            if span <= closing - at:
+                return at + span
+            span, at = span - (closing - at), closing

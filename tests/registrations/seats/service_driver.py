@@ -16,7 +16,7 @@ from services.registrations.draw import commitment
 from services.registrations.timers import Timers
 from tests.registrations.conftest import Instance, bearer, problem
 from tests.registrations.seats.drivers import Line, Observed, Refusal, Seats, Standing
-from tests.registrations.seats.model import Published
+from tests.registrations.seats.model import CALLED, Published
 
 T = TypeVar("T")
 WHY = {"reason": "Demande du formateur"}
@@ -116,6 +116,8 @@ class ServiceDriver:
     def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
         assert not on_offer, "who waits for many sessions joins by their wait, not by themselves"
         self._asked[name] = {"seat_kind": kind, "channel": channel}
+        if channel == CALLED:
+            self._asked[name]["contact"] = {"phone": f"418 555-{int(name.removeprefix('p')):04}"}
         answer = self._register(name)
         if answer.status_code != 201:
             raise Refusal(problem(answer))

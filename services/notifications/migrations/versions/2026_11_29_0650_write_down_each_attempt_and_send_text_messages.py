@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "202611290650"
-down_revision = "202611230010"
+down_revision = "202611290641"
 branch_labels = None
 depends_on = None
 
