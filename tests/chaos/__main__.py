@@ -1,4 +1,8 @@
-"""The long campaign, `python -m tests.chaos --minutes 10 --clients 400 --seed 7`: exit 1 on a fault."""
+"""The long campaigns: exit 1 on a fault.
+
+`python -m tests.chaos --minutes 10 --clients 400 --seed 7`: the seats of one service. `python -m tests.chaos
+country --minutes 5 --clients 40 --seed 7`: two regions and the country, on Kafka.
+"""
 
 import argparse
 import asyncio
@@ -9,13 +13,15 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.campaign import Campaign
+from tests.chaos.country.campaign import CountryCampaign
 from tests.chaos.outcome import Outcome, report
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("campaign", nargs="?", choices=["seats", "country"], default="seats")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--clients", type=int, default=400)
+    parser.add_argument("--clients", type=int, help="400, or 40 in a country")
     parser.add_argument("--processes", type=int, default=4, help="of the service, and of clients")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and journals")
@@ -23,16 +29,26 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="tournee-chaos-"))
     folder.chmod(0o711)
     _say(f"seed {options.seed}, in {folder}")
-    outcome = asyncio.run(_run(folder, options))
+    run = _country if options.campaign == "country" else _seats
+    outcome = asyncio.run(run(folder, options))
     _say(report(outcome))
     if not (options.keep or outcome.differences):
         shutil.rmtree(folder)
     return 1 if outcome.differences else 0
 
 
-async def _run(folder: Path, options: argparse.Namespace) -> Outcome:
+async def _country(folder: Path, options: argparse.Namespace) -> Outcome:
+    campaign = CountryCampaign(folder, seed=options.seed, clients=options.clients or 40, tell=_say)
+    try:
+        await campaign.run(options.minutes * 60)
+    finally:
+        await campaign.stop()
+    return campaign.outcome
+
+
+async def _seats(folder: Path, options: argparse.Namespace) -> Outcome:
     campaign = Campaign(
-        folder, seed=options.seed, clients=options.clients, processes=options.processes, tell=_say
+        folder, seed=options.seed, clients=options.clients or 400, processes=options.processes, tell=_say
     )
     try:
         heard = await campaign.run(options.minutes * 60)

@@ -1,7 +1,10 @@
 """What a campaign did and found, and how a person at a terminal reads it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from tests.chaos.journal import Asked
 
 _FATES = ("done", "refused", "unanswered", "lost", "put off")
 
@@ -21,6 +24,17 @@ class Outcome:
     figures: dict[str, int] = field(default_factory=dict)
     checked: dict[str, int] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+
+    def count(self, asked: Iterable[Asked]) -> None:
+        """Add up what became of these requests."""
+        for each in asked:
+            counts = self.kinds.setdefault(each.request.kind, Counter())
+            fate = "unanswered" if each.status is None else "done" if each.done else "refused"
+            counts[fate] += 1
+            counts["lost"] += each.lost
+            counts["put off"] += each.put_off
+            if fate == "refused":
+                counts[f"{each.status} {each.slug}"] += 1
 
     def note(self, check: str, found: list[str]) -> None:
         self.checked[check] = len(found)
