@@ -22,7 +22,9 @@ def main() -> int:
     parser.add_argument("campaign", nargs="?", choices=["seats", "country"], default="seats")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, help="400, or 40 in a country")
-    parser.add_argument("--processes", type=int, default=4, help="of the service, and of clients")
+    parser.add_argument(
+        "--processes", type=int, help="of the service and of clients (4), of each service in a country (2)"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and journals")
     options = parser.parse_args()
@@ -38,7 +40,13 @@ def main() -> int:
 
 
 async def _country(folder: Path, options: argparse.Namespace) -> Outcome:
-    campaign = CountryCampaign(folder, seed=options.seed, clients=options.clients or 40, tell=_say)
+    campaign = CountryCampaign(
+        folder,
+        seed=options.seed,
+        clients=options.clients or 40,
+        replicas=options.processes or 2,
+        tell=_say,
+    )
     try:
         await campaign.run(options.minutes * 60)
     finally:
@@ -48,7 +56,7 @@ async def _country(folder: Path, options: argparse.Namespace) -> Outcome:
 
 async def _seats(folder: Path, options: argparse.Namespace) -> Outcome:
     campaign = Campaign(
-        folder, seed=options.seed, clients=options.clients or 400, processes=options.processes, tell=_say
+        folder, seed=options.seed, clients=options.clients or 400, processes=options.processes or 4, tell=_say
     )
     try:
         heard = await campaign.run(options.minutes * 60)

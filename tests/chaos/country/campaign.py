@@ -27,17 +27,9 @@ from tests.chaos.outcome import Outcome
 from tests.chaos.promises import Heard
 from tests.cuttable import cuttable_line
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds after which what should come to an end counts as hanging."""
-SERVICES = (
-    "events",
-    "registrations",
-    "registrations",
-    "notifications",
-    "notifications",
-    "exporter",
-    "exporter",
-)
+SERVICES = ("events", "registrations", "notifications", "exporter")
 CODES = ("03", "12")
 """The regions that the two may speak for."""
 THINK = 0.6
@@ -58,14 +50,20 @@ _FIGURES = ("lag", "queued", "bridge_lag")
 
 
 class CountryCampaign:
-    """One run on a folder of its own. `tell` is given a line for everything that happens."""
+    """One run on a folder of its own, with so many `replicas` of each service that isn't embedded.
 
-    def __init__(self, folder: Path, *, seed: int, clients: int, tell: Callable[[str], None]) -> None:
+    `tell` is given a line for everything that happens.
+    """
+
+    def __init__(
+        self, folder: Path, *, seed: int, clients: int, replicas: int = 2, tell: Callable[[str], None]
+    ) -> None:
         self.seed = seed
         self.outcome = Outcome(seed)
         self.post = Post()
         self.country: Country | None = None
         self._folder, self._clients, self._tell = folder, clients, tell
+        self._replicas = replicas
         self._stack = AsyncExitStack()
         self._stop = asyncio.Event()
         self._keeping: list[asyncio.Task[None]] = []
@@ -133,18 +131,18 @@ class CountryCampaign:
         self._keeping.append(asyncio.create_task(self._broker.keep_running(self._stop)))
         kafka, mail = self._broker.url, {"SMTP_URL": self.post.url}
         self._nation = self._ended(
-            Separate("nation", self._folder / "nation", kafka, ["national"] * 2, **mail)
+            Separate("nation", self._folder / "nation", kafka, ["national"] * self._replicas, **mail)
         )
-        self._separate = self._ended(Separate("plaine", self._folder / "plaine", kafka, SERVICES, **mail))
+        self._separate = self._ended(
+            Separate("plaine", self._folder / "plaine", kafka, SERVICES * self._replicas, **mail)
+        )
         way = f"kafka://127.0.0.1:{self._line.port}"
         embedded = self._ended(Embedded("rivage", self._folder / "rivage", way, **mail))
         self._regions = (self._separate, embedded)
         # Of the embedded region, whose own bus is PostgreSQL, Kafka has what it says to the nation.
         code, said = await run("deploy.kafka.topics", {"INSTANCE": embedded.slug, "BUS_URL": kafka})
         assert code == 0, said
-        for instance in (self._nation, *self._regions):
-            await instance.prepare()
-            self._keeping += instance.keeping(self._stop)
+        await asyncio.gather(*(self._begin(instance) for instance in self._everybody))
         await self._in_the_end(self._all_ready(), "every process answers")
         self.nation = Nation(self._nation)
         self._stack.push_async_callback(self.nation.close)
@@ -158,6 +156,10 @@ class CountryCampaign:
             folder.mkdir()
             self._crowds.append(Crowd(folder, 1))
         await asyncio.gather(*(planner.begin() for planner in self._planners))
+
+    async def _begin(self, instance: Instance) -> None:
+        await instance.prepare()
+        self._keeping += instance.keeping(self._stop)
 
     def _ended(self, instance: _T) -> _T:
         assert isinstance(instance, Instance)

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,7 +39,7 @@ class Regional:
     cells: dict[str, Facts]
     causes: list[tuple[str, int, int, str]]
     deliveries: list[Facts]
-    parked: Mapping[str, int]
+    parked: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -54,6 +55,27 @@ class Country:
     quarantined: list[str]
     letters: dict[str, set[str]]
     """Whom the mail server has a letter for, by its Message-ID."""
+
+    def apart(self) -> "Country":
+        """The same, to be changed at will; the rows of databases stay shared."""
+        return Country(
+            regions=[
+                replace(
+                    region,
+                    plans=deepcopy(region.plans),
+                    sessions=deepcopy(region.sessions),
+                    cells=deepcopy(region.cells),
+                    deliveries=deepcopy(region.deliveries),
+                    parked=dict(region.parked),
+                )
+                for region in self.regions
+            ],
+            sessions=deepcopy(self.sessions),
+            cells=deepcopy(self.cells),
+            participations=dict(self.participations),
+            quarantined=list(self.quarantined),
+            letters=deepcopy(self.letters),
+        )
 
 
 class KnownProgramme(Programme):
