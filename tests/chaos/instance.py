@@ -28,6 +28,16 @@ _AWAY_AT_START = ("DATABASE_URL, BUS_URL : ", "DATABASE_URL : ", "DETAIL: ", "HI
 """How a start is given up while PostgreSQL is away."""
 _TOLD_TO_END = ("timeout graceful shutdown exceeded",)
 """What the web server says of requests that it can't wait for; their clients are put off."""
+_KAFKA_AWAY = (
+    "Unable connect to node",
+    "Unable to update metadata",
+    "NodeNotReadyError",
+    "KafkaConnectionError",
+    "RequestTimedOutError",
+    "CoordinatorNotAvailableError",
+    "NotLeaderForPartitionError",
+)
+"""What the client calls an error while its broker is away, though it goes on by itself."""
 
 
 class Worker:
@@ -96,6 +106,7 @@ class Worker:
         errors = [line for line in lines if line.startswith("{") and '"info"' not in line[:200]]
         errors = [line for line in errors if orjson.loads(line)["level"] in {"error", "critical"}]
         errors = [line for line in errors if not any(told in line for told in _TOLD_TO_END)]
+        errors = [line for line in errors if not _is_of_kafka_being_away(orjson.loads(line))]
         strange = [line for line in lines if not line.startswith(("{", *_AWAY_AT_START))]
         if self.service is None:
             strange = [line for line in strange if line.startswith("Traceback")]
@@ -223,6 +234,11 @@ class Instance:
 
     def bus_of(self, service: str) -> PostgresBus:
         return PostgresBus(bus_url(self.url, "demo", service, SECRET))
+
+
+def _is_of_kafka_being_away(line: Mapping[str, Any]) -> bool:
+    by_client = str(line["logger"]).startswith("aiokafka")
+    return by_client and any(reason in line["message"] for reason in _KAFKA_AWAY)
 
 
 def _free_port() -> int:
