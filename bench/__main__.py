@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"no case is called {', '.join(sorted(unknown))}")
     chosen = [case for case in cases if not given.case or case.name in given.case]
-    options = Options(pairs=given.pairs, seconds=given.seconds, people=given.people)
+    options = Options(given.pairs, given.seconds, given.people, given.messages)
     started, load_before = datetime.now(UTC), os.getloadavg()[0]
     with server.running() as (url, folder):
         lines, failures, version = asyncio.run(_measure(chosen, options, url, folder))
@@ -91,6 +91,12 @@ def _parser(cases: Sequence[Case]) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--people", type=int, default=default.people, help="who register in the case of memory (%(default)s)"
+    )
+    parser.add_argument(
+        "--messages",
+        type=int,
+        default=default.messages,
+        help="that the national view is rebuilt from (%(default)s)",
     )
     parser.add_argument("--output", type=Path, default=LATEST, help="%(default)s")
     return parser

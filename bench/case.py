@@ -2,24 +2,30 @@
 
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench import cases
 from bench.floor import Floor
 from bench.instance import Instance, opened
 from bench.report import Line
+from deploy.kafka import broker
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How thorough a run is. `seconds` is one half of a pair; `people` is for the case of memory."""
+    """How thorough a run is. `seconds` is one half of a pair; `people` is for the case of memory.
+
+    `messages` are those that the national view is rebuilt from.
+    """
 
     pairs: int = 7
     seconds: float = 2.0
     people: int = 100_000
+    messages: int = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,24 @@ class Bench:
     floor: Floor
 
     @asynccontextmanager
-    async def instance(self, name: str, *services: str) -> AsyncIterator[Instance]:
-        """A new instance with databases of its own: `services` run, each as a process, with all loops."""
-        async with opened(self.server_url, self.folder, name, services) as instance:
+    async def instance(
+        self, name: str, *services: str, bus_url: str | None = None
+    ) -> AsyncIterator[Instance]:
+        """A new instance with databases of its own: `services` run, each as a process, with all loops.
+
+        Its bus is the same PostgreSQL unless `bus_url` names another.
+        """
+        async with opened(self.server_url, self.folder, name, services, bus_url) as instance:
             yield instance
+
+    @contextmanager
+    def kafka(self) -> Iterator[str]:
+        """One broker of its own, and its address. It is started and stopped by the caller's thread."""
+        with (
+            TemporaryDirectory(prefix="kafka-", dir=self.folder) as folder,
+            broker.running(Path(folder)) as one,
+        ):
+            yield one.url()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,12 @@ from bench.server import Connection, connected
 from libs.clock import zone
 from libs.database import database_name, in_database
 from libs.messaging import topics
+from libs.messaging.bus import Bus
 from libs.messaging.contracts import SeatCounts, SessionState, VenueFacts
 from libs.messaging.envelope import pack
+from libs.messaging.kafka.transport import KafkaBus
 from libs.messaging.postgres import PostgresBus, bus_url
+from libs.messaging.signing import new_secret
 
 SECRET = "a-secret-for-benchmarks-0123456789"  # noqa: S105  # of a server that lives as long as the run
 ADMIN_TOKEN = "an-admin-token-for-benchmarks"  # noqa: S105
@@ -37,7 +40,7 @@ class Instance:
     name: str
     services: Mapping[str, WebProcess]
     database: Connection
-    bus: PostgresBus
+    bus: Bus
     _versions: dict[UUID, int] = field(default_factory=dict)
 
     @property
@@ -127,9 +130,13 @@ class Instance:
 
 @asynccontextmanager
 async def opened(
-    server_url: str, folder: Path, name: str, services: Sequence[str]
+    server_url: str, folder: Path, name: str, services: Sequence[str], kafka_url: str | None = None
 ) -> AsyncIterator[Instance]:
-    """Start `services` of a new instance; its databases are dropped afterwards."""
+    """Start `services` of a new instance; its databases are dropped afterwards.
+
+    `kafka_url` is its bus; without, it is the server's own.
+    """
+    signing_key = new_secret()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_drop, server_url, name)
         running = {}
@@ -147,10 +154,16 @@ async def opened(
                     "SECRET_KEY": SECRET,
                     "ADMIN_TOKEN": ADMIN_TOKEN,
                     "PUBLIC_URL": "http://127.0.0.1:8000",
+                    "SIGNING_KEY": signing_key,
+                    "BUS_URL": kafka_url or "",
                 },
             )
             running[service] = await stack.enter_async_context(process)
-        bus = PostgresBus(bus_url(server_url, name, "events", SECRET))
+        bus = (
+            KafkaBus(kafka_url, instance=name, service="events")
+            if kafka_url
+            else PostgresBus(bus_url(server_url, name, "events", SECRET))
+        )
         stack.push_async_callback(bus.close)
         url = in_database(server_url, database_name(name, "registrations"))
         database = await stack.enter_async_context(connected(url))

@@ -30,7 +30,8 @@ class Job:
     """What to send, and for how long: `seconds`, or until `count` requests were answered.
 
     Request number n goes to `paths[n % len(paths)]`. `NUMBER` in `headers` and `body` makes each request
-    somebody else's.
+    somebody else's. With `per_second` requests begin at that pace, whatever the answers, as long as a
+    connection is free; without, each connection sends as soon as it was answered.
     """
 
     port: int
@@ -41,6 +42,7 @@ class Job:
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     body: str | None = None
+    per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Load:
     """What came back. `rate` is answers per second within the time, times are in milliseconds.
 
     `answers` counts all of them by status, those that came after the time was over too; `lost` counts
-    connections that ended without an answer.
+    connections that ended without an answer. `moments`, of a job with a pace, says when each request was
+    answered: its number, and the machine's monotonic clock (`time.perf_counter`), the same in every process.
     """
 
     rate: float
@@ -57,6 +60,7 @@ class Load:
     p50: float
     p99: float
     longest: float
+    moments: Sequence[tuple[int, float]] = ()
 
 
 async def load(job: Job) -> Load:
@@ -116,7 +120,10 @@ class _Run:
         self.lost = 0
         self.open = job.connections
         self.over = asyncio.Event()
+        self.start = 0.0
         self.deadline = float("inf")
+        self.interval = 1 / job.per_second if job.per_second else 0.0
+        self.moments: list[tuple[int, float]] = []
 
     def connection_closed(self) -> None:
         self.open -= 1
@@ -131,6 +138,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._run = run
         self._transport: asyncio.Transport | None = None
         self._sent = 0.0
+        self._number = 0
         self._waits = False
         self._left = 0
         self._head = b""
@@ -142,12 +150,25 @@ class _Connection(asyncio.BufferedProtocol):
     def send(self) -> None:
         run, transport = self._run, self._transport
         assert transport is not None
-        self._sent = time.perf_counter()
-        if self._sent >= run.deadline or run.requests.sent >= run.most:
+        self._sent = due = time.perf_counter()
+        if run.interval:
+            due = max(due, run.start + run.requests.sent * run.interval)
+        if due >= run.deadline or run.requests.sent >= run.most:
             transport.close()
             return
+        self._number = run.requests.sent
+        request = run.requests.next()
+        if due > self._sent:
+            asyncio.get_running_loop().call_later(due - self._sent, self._send_now, request)
+            return
         self._waits = True
-        transport.write(run.requests.next())
+        transport.write(request)
+
+    def _send_now(self, request: bytes) -> None:
+        assert self._transport is not None
+        self._sent = time.perf_counter()
+        self._waits = True
+        self._transport.write(request)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         return self._run.buffer
@@ -166,7 +187,10 @@ class _Connection(asyncio.BufferedProtocol):
             self._head = b""
         if not self._left:
             self._waits = False
-            self._run.times.append(time.perf_counter() - self._sent)
+            now = time.perf_counter()
+            self._run.times.append(now - self._sent)
+            if self._run.interval:
+                self._run.moments.append((self._number, now))
             self.send()
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -192,7 +216,7 @@ async def _run(job: Job) -> Load:
         await loop.create_connection(lambda: _Connection(run), "127.0.0.1", job.port)
         for _ in range(job.connections)
     ]
-    start = time.perf_counter()
+    start = run.start = time.perf_counter()
     if job.seconds is not None:
         run.deadline = start + job.seconds
     for _transport, connection in made:
@@ -214,6 +238,7 @@ async def _run(job: Job) -> Load:
         p50=1000 * times[len(times) // 2],
         p99=1000 * times[min(len(times) - 1, len(times) * 99 // 100)],
         longest=1000 * times[-1],
+        moments=run.moments,
     )
 
 

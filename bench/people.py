@@ -14,6 +14,7 @@ def registrations(
     *,
     seconds: float | None = None,
     count: int | None = None,
+    per_second: float | None = None,
 ) -> Job:
     """A job in which each request registers somebody else, as a form or a partner's program does."""
     crowd = secrets.token_hex(4)
@@ -31,6 +32,7 @@ def registrations(
         paths=tuple(paths),
         seconds=seconds,
         count=count,
+        per_second=per_second,
         method="POST",
         headers=(("Idempotency-Key", f"{crowd}-{NUMBER}"),),
         body=json.dumps(body),

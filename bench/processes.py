@@ -1,13 +1,15 @@
 """The processes that a benchmark starts: watched, and never left behind."""
 
 import asyncio
+import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -101,6 +103,24 @@ async def until(condition: Callable[[], Awaitable[bool]], message: str, *, every
             raise StillWaiting(message)
         await asyncio.sleep(every)
     return time.perf_counter() - start
+
+
+def resident(pid: int) -> float:
+    """Resident MiB of a process, as the kernel adds it up."""
+    found = re.search(r"^Rss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def cpu_seconds(pids: Iterable[int]) -> dict[int, float]:
+    """How long each process that is still there has had a processor since its start."""
+    spent = {}
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):
+            # After the name, which may hold anything, the times are the 12th and 13th field.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            spent[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return spent
 
 
 def free_port() -> int:

@@ -25,6 +25,12 @@ class Spread:
         return cls(median, q1, q3, min(figures), max(figures))
 
 
+def percentile(figures: Sequence[float], percent: int) -> float:
+    """The figure that so many in a hundred don't exceed."""
+    ordered = sorted(figures)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What was promised. A worst case is held to the worst figure, the rest to the median."""

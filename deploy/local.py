@@ -156,7 +156,7 @@ async def tell_ready(settings: Settings, shows_token: bool) -> None:
     # A token that the operator chose is the operator's to show.
     sign_in = f"{base}/connexion" + (f"/{_token(settings)}" if shows_token else "")
     places = [("Calendrier", f"{base}/"), ("Coordination (lien de connexion)", sign_in)]
-    places.append(("Guichet", f"{base}/guichet"))
+    places += [("Guichet", f"{base}/guichet"), ("Vue nationale", f"{base}/national")]
     if settings.mail_catcher:
         places.append(("Boîte d’envoi", f"{base}/boite-envoi"))
     say("\nTournée est prête. Ouvrez :")

@@ -1,11 +1,10 @@
 """What a worker keeps: its memory before and after 100,000 registrations over many sessions."""
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench.case import Bench, Case
 from bench.pairs import expect
+from bench.processes import resident
 from bench.report import Line, Spread, Target
 
 RANK = 90
@@ -25,7 +24,7 @@ async def _memory(bench: Bench) -> Sequence[Line]:
             done = expect(await instance.register(sessions, CONNECTIONS, count=part), 201)
             rates.append(done.rate)
             await instance.settled()
-            sizes.append(_resident(instance.registrations.pid))
+            sizes.append(resident(instance.registrations.pid))
     growth = sizes[-1] - sizes[0]
     return [
         Line(
@@ -39,13 +38,6 @@ async def _memory(bench: Bench) -> Sequence[Line]:
         ),
         Line("memory", "resident at the end", "MiB", Spread.of([sizes[-1]])),
     ]
-
-
-def _resident(pid: int) -> float:
-    """Resident MiB of a process, as the kernel adds it up."""
-    found = re.search(r"^Rss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
 
 
 CASES = (Case("memory", "growth of one worker's memory over 100,000 registrations", _memory),)

@@ -96,7 +96,7 @@ class Cluster:
         advertised: int | None = None,
         outside: int | None = None,
     ) -> None:
-        """`outside`: the port by which clients elsewhere come to the first node; it leads to `outside_port`."""
+        """`outside`: the port by which others come to the first node; it has to lead to `outside_port`."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.guard = guard
@@ -155,7 +155,8 @@ class Cluster:
                 continue
             node.folder.mkdir()
             node.properties.write_text(_lines(self._server(node)))
-            arguments = ["format", "-t", cluster_id, "-c", str(node.properties)]
+            # In one word: an id may begin with a dash.
+            arguments = ["format", f"--cluster-id={cluster_id}", f"--config={node.properties}"]
             if self.guard is not None:
                 everybody = {_ADMIN: self.guard.admin_password, **self.guard.users}
                 for name, password in everybody.items():
@@ -209,8 +210,9 @@ def _guarding(guard: Guard | None) -> dict[str, object]:
     if guard is None:
         return {"listener.security.protocol.map": "CLIENT:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT"}
     login = f'required username="{_ADMIN}" password="{guard.admin_password}"'
+    protocols = f"CLIENT:{guard.protocol},OUTSIDE:{guard.protocol},CONTROLLER:SASL_PLAINTEXT"
     settings: dict[str, object] = {
-        "listener.security.protocol.map": f"CLIENT:{guard.protocol},OUTSIDE:{guard.protocol},CONTROLLER:SASL_PLAINTEXT",
+        "listener.security.protocol.map": protocols,
         "sasl.enabled.mechanisms": "SCRAM-SHA-512",
         "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
         "listener.name.client.scram-sha-512.sasl.jaas.config": f"{_SCRAM} {login};",

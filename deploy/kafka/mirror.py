@@ -36,6 +36,8 @@ def properties(instance: str, source_url: str, target_url: str, *, replication: 
         "tasks.max": "1",
         "replication.factor": replication,
         "offset-syncs.topic.replication.factor": replication,
+        # Switched off, and still made by the connector at its start.
+        "heartbeats.topic.replication.factor": replication,
         "config.storage.replication.factor": replication,
         "offset.storage.replication.factor": replication,
         "status.storage.replication.factor": replication,

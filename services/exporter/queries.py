@@ -60,7 +60,7 @@ async def changes(session: AsyncSession, limit: int = 50) -> Sequence[Change]:
 async def would_be_taken_back(session: AsyncSession, volet: str, still: Sequence[str]) -> Mapping[str, int]:
     """How many things of each stream would leave the national view if only the levels `still` left."""
     rows = await session.execute(_TAKEN_BACK, {"volet": volet, "still": list(still)})
-    counts = {str(row[0]): int(row[1]) for row in rows}
+    counts: dict[str, int] = {row.stream: row.things for row in rows}
     return dict.fromkeys(STREAMS, 0) | counts
 
 
@@ -68,7 +68,7 @@ async def declared(session: AsyncSession) -> dict[str, StreamDeclared]:
     """How much of each stream stands said."""
     rows = await session.execute(_DECLARED, {"streams": list(STREAMS)})
     return {
-        row.stream: StreamDeclared(count=row.count, newest_id=row.newest_id, newest_at=row.newest_at)
+        row.stream: StreamDeclared(count=row.things, newest_id=row.newest_id, newest_at=row.newest_at)
         for row in rows
     }
 
@@ -98,11 +98,11 @@ _CHANGES = sa.text("""
 select volet, before, after, reason, decided_by, decided_at from sharing_change order by id desc limit :limit
 """)
 _TAKEN_BACK = sa.text("""
-select stream, count(*) as count from thing
+select stream, count(*) as things from thing
 where said and volet = :volet and needs <> all(cast(:still as text[])) group by stream
 """)
 _DECLARED = sa.text("""
-select s.stream, (select count(*) from thing where said and stream = s.stream) as count,
+select s.stream, (select count(*) from thing where said and stream = s.stream) as things,
     n.headers ->> 'ce_id' as newest_id, n.said_at as newest_at
 from unnest(cast(:streams as text[])) s (stream) left join lateral (
     select headers, said_at from thing where stream = s.stream and said_at is not null

@@ -13,7 +13,7 @@ from services.national.demand import Counts
 from services.national.filters import NO_REGION, Filters
 from services.national.freshness import Heard, Hearing
 from services.national.models import NationalSession, SessionCell
-from services.national.periods import Period
+from services.national.periods import Period, month_after
 from services.national.searching import folded
 
 S = NationalSession.__table__  # type: ignore[attr-defined]  # SQLModel gives each table model one
@@ -44,7 +44,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What came of participations by month and state; `walk_ins` by month; `as_of`: the oldest report."""
+    """What came of participations by month and state; `walk_ins` by month; `as_of`: the newest report."""
 
     months: Mapping[date, Mapping[str, int]] = field(default_factory=dict)
     walk_ins: Mapping[date, int] = field(default_factory=dict)
@@ -95,12 +95,11 @@ async def hearing(session: AsyncSession) -> Hearing:
 def conditions(filters: Filters, period: Period, now: datetime, *, region: bool = True) -> list[Any]:
     """What a session must be to be among those asked for, whatever its status."""
     found: list[Any] = [COUNTED, ANNOUNCED, *_when(period, now)]
-    for name in ("stream", "theme", "modality", "language", "instance"):
+    for name in (*_TOLD_APART, "language"):
         if value := getattr(filters, name):
             found.append(S.c[name] == value)
-    if region and filters.region:
-        none = filters.region == NO_REGION
-        found.append(S.c.region.is_(None) if none else S.c.region == filters.region)
+    if region and (here := _region(S, filters)) is not None:
+        found.append(here)
     if filters.place:
         found.append(_named(filters.place))
     return found
@@ -128,41 +127,56 @@ def _named(words: str) -> Any:
 async def figures(session: AsyncSession, filters: Filters, period: Period, now: datetime) -> Figures:
     """Count once, by everything: the regions without the filter on the region, the rest with it.
 
-    Whole months come from the cells that the ingest keeps; what they don't tell apart, and this moment
-    within a month, from the sessions themselves.
+    Whole months come from the cells that the ingest keeps. What they don't tell apart, and the rest of a
+    month that has begun, come from the sessions themselves.
     """
-    source = S if period.to_come or filters.language or filters.place else C
-    by_region = (source.c.region, source.c.instance)
-    others = [(source.c[name],) for name in ("month", "theme", "stream", "modality")]
-    if filters.region:
-        rows = await _grouped(session, source, filters, period, now, by_region, region=False)
-        rows += await _grouped(session, source, filters, period, now, *others)
-    else:
-        rows = await _grouped(session, source, filters, period, now, by_region, *others)
-    found: dict[str, dict[Any, Counts]] = defaultdict(dict)
-    regions: dict[str, dict[str, Counts]] = defaultdict(dict)
+    begun = (now + _ANY_CLOCK).date().replace(day=1)
+    rows: list[tuple[str, Any, Counts]] = []
+    for source, where in _sources(filters, period, now, begun):
+        by_region = (source.c.region, source.c.instance)
+        others = [(source.c[name],) for name in ("month", "theme", "stream", "modality")]
+        here = _region(source, filters)
+        if here is None:
+            rows += await _grouped(session, source, where, by_region, *others)
+        else:
+            rows += await _grouped(session, source, where, by_region)
+            rows += await _grouped(session, source, [*where, here], *others)
+    found: dict[str, dict[Any, Counts]] = defaultdict(lambda: defaultdict(Counts))
+    regions: dict[str, dict[str, Counts]] = defaultdict(lambda: defaultdict(Counts))
     for kind, key, counts in rows:
         if kind == "region":
-            regions[key[0] or ""][key[1]] = counts
+            regions[key[0] or ""][key[1]] += counts
         else:
-            found[kind][key] = counts
+            found[kind][key] += counts
     total = sum(found["stream"].values(), Counts())
     return Figures(total, regions, found["month"], found["theme"], found["stream"], found["modality"])
 
 
+def _sources(
+    filters: Filters, period: Period, now: datetime, begun: date
+) -> list[tuple[sa.Table, list[Any]]]:
+    """Where the figures lie, with what a session or a cell must be. `begun`: the newest month that has
+    begun anywhere on earth, so that all of a later one is to come.
+    """
+    if filters.language or filters.place:
+        return [(S, conditions(filters, period, now, region=False))]
+    if not period.to_come:
+        return [(C, _cells(filters, C.c.month.between(period.first, period.last)))]
+    # The bound on the instant is for the index; the month decides.
+    until = datetime.combine(month_after(begun), time(), UTC) + _ANY_CLOCK
+    soon = [S.c.starts_at_utc <= until, S.c.month <= begun]
+    return [
+        (S, [*conditions(filters, period, now, region=False), *soon]),
+        (C, _cells(filters, C.c.month > begun)),
+    ]
+
+
 async def _grouped(
-    session: AsyncSession,
-    source: sa.Table,
-    filters: Filters,
-    period: Period,
-    now: datetime,
-    *sets: tuple[Any, ...],
-    region: bool = True,
+    session: AsyncSession, source: sa.Table, where: Sequence[Any], *sets: tuple[Any, ...]
 ) -> list[tuple[str, Any, Counts]]:
     """(what it is grouped by, key, counts); the key of a region is (code, instance)."""
     columns = [column for group in sets for column in group]
     counted = sa.func.count() if source is S else sa.func.sum(C.c.sessions)
-    asked = conditions if source is S else _cell_conditions
     statement = (
         sa.select(
             *columns,
@@ -170,7 +184,7 @@ async def _grouped(
             counted.label("sessions"),
             *(sa.func.sum(source.c[name]).label(name) for name in _SUMMED),
         )
-        .where(*asked(filters, period, now, region=region), source.c.status != "cancelled")
+        .where(*where, source.c.status != "cancelled")
         .group_by(sa.func.grouping_sets(*(sa.tuple_(*group) for group in sets)))
     )
     found: list[tuple[str, Any, Counts]] = []
@@ -185,18 +199,21 @@ async def _grouped(
     return [one for one in found if one[2].sessions]
 
 
-def _cell_conditions(filters: Filters, period: Period, now: datetime, *, region: bool = True) -> list[Any]:
-    """`conditions`, of the cells, for a period of whole months."""
-    found: list[Any] = [sa.text(f"session_cell.generation = {SERVING}")]
-    found.append(C.c.month.between(period.first, period.last))
-    for name in ("stream", "theme", "modality", "instance"):
-        if value := getattr(filters, name):
-            found.append(C.c[name] == value)
-    if region and filters.region:
-        found.append(C.c.region == ("" if filters.region == NO_REGION else filters.region))
+def _cells(filters: Filters, months: Any) -> list[Any]:
+    """`conditions`, of the cells, for whole months and any region."""
+    found: list[Any] = [sa.text(f"session_cell.generation = {SERVING}"), months]
+    found += [C.c[name] == value for name in _TOLD_APART if (value := getattr(filters, name))]
     return found
 
 
+def _region(source: sa.Table, filters: Filters) -> Any | None:
+    """What the filter on the region asks of a session or a cell; no region is "" in a cell."""
+    if filters.region == NO_REGION:
+        return S.c.region.is_(None) if source is S else C.c.region == ""
+    return source.c.region == filters.region if filters.region else None
+
+
+_TOLD_APART = ("stream", "theme", "modality", "instance")
 _SUMMED = ("capacity", "confirmed", "offered", "available", "waitlisted")
 
 STATES: Sequence[str] = ("attended", "absent", "excused", "cancelled", "expired", "declined")
@@ -207,16 +224,16 @@ async def outcomes(session: AsyncSession, filters: Filters, first: date, last: d
     """What the instances' daily counts say of the sessions of the months from `first` to `last`."""
     wanted = {"first": first.replace(day=1), "last": last}
     clauses = ["month >= :first", "month <= :last"]
-    for name in ("stream", "theme", "modality", "instance"):
+    for name in _TOLD_APART:
         if value := getattr(filters, name):
             clauses.append(f"{name} = :{name}")
             wanted[name] = value
     if filters.region:
         clauses.append("region is null" if filters.region == NO_REGION else "region = :region")
         wanted["region"] = filters.region  # type: ignore[assignment]
-    sums = ", ".join(f"sum((registrations->>'{state}')::bigint) as {state}" for state in STATES)
+    sums = ", ".join(f"sum((registrations->>'{state}')::int) as {state}" for state in STATES)
     statement = sa.text(
-        f"select month, {sums}, sum(walk_ins) as walk_ins, min(as_of) as as_of from tally"  # noqa: S608
+        f"select month, {sums}, sum(walk_ins) as walk_ins, max(as_of) as as_of from tally"  # noqa: S608
         f" where generation = {SERVING} and {' and '.join(clauses)} group by month order by month"
     )
     if filters.region == NO_REGION:
@@ -225,5 +242,5 @@ async def outcomes(session: AsyncSession, filters: Filters, first: date, last: d
     return Outcomes(
         months={row["month"]: {state: int(row[state] or 0) for state in STATES} for row in rows},
         walk_ins={row["month"]: int(row["walk_ins"] or 0) for row in rows},
-        as_of=min((row["as_of"] for row in rows), default=None),
+        as_of=max((row["as_of"] for row in rows), default=None),
     )

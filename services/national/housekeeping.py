@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from libs.database import Database
 from libs.messaging.backoff import pause
 from libs.messaging.bus import Bus
-from services.national import generations
+from services.national import generations, outdated
 from services.national.generations import NotCaughtUp
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,13 @@ class Housekeeping:
         self._bus = bus
 
     async def generations(self, stop: asyncio.Event) -> None:
-        """Let a generation that was begun after an absence serve once it has caught up, until `stop`."""
+        """Let a generation that was begun after an absence serve once it has caught up, until `stop`.
+
+        And what instances said before they were restored, and say no more, goes.
+        """
         while not stop.is_set():
             await self.switch_automatic()
+            await outdated.leave_behind(self._database)
             await pause(stop, _LOOK_SECONDS)
 
     async def tidy(self, stop: asyncio.Event) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.national.believing import Reason
 from services.national.figures import SERVING
 from services.national.freshness import Heard, Standing
 
@@ -72,8 +73,6 @@ class InstanceState:
     now: datetime
     software: str
     lag: int | None
-    epoch: int
-    confirmed_epoch: int
     received: Sequence[Received]
     refused: Sequence[Refused] = ()
     keys: Sequence[Key] = ()
@@ -92,6 +91,11 @@ class InstanceState:
         return sum(one.count for one in self.refused)
 
     @property
+    def waits_for_confirmation(self) -> bool:
+        """Whether it says that it was restored. Its heartbeat of the new epoch isn't believed either."""
+        return any(one.reason == Reason.UNCONFIRMED_EPOCH for one in self.refused)
+
+    @property
     def complete(self) -> float | None:
         """Of the streams that are declared, the least complete."""
         return min((one.complete for one in self.received if one.complete is not None), default=None)
@@ -108,8 +112,8 @@ class States:
 
 _INSTANCES = sa.text(
     f"""
-    select clock.decision_time() as now, instance.slug, instance.status, instance.epoch as confirmed_epoch,
-        pulse.epoch, pulse.received_at, pulse.shares, pulse.software, pulse.lag, pulse.streams,
+    select clock.decision_time() as now, instance.slug, instance.status,
+        pulse.received_at, pulse.shares, pulse.software, pulse.lag, pulse.streams,
         pulse.sessions, pulse.seats, pulse.tallies, coalesce(pulse.url, '') as url,
         coalesce(nullif(pulse.name, ''), instance.name) as name
     from (select 1) as always
@@ -156,8 +160,6 @@ def _state(
         now=row["now"],
         software=row["software"] or "",
         lag=row["lag"],
-        epoch=row["epoch"] or 0,
-        confirmed_epoch=row["confirmed_epoch"],
         received=[Received(name, row[name] or 0, declared.get(name, {}).get("count")) for name in STREAMS],
         refused=refused,
         keys=keys,

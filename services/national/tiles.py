@@ -152,7 +152,7 @@ def _tile(owner: str, patterns: str, box: Box, tile: Tile) -> Markup:
     classes = f"s{tile.step}" if tile.kind == "known" else tile.kind
     square = Markup('<use href="#{}-q"/>').format(owner)
     if tile.kind == "offline":
-        square += Markup('<g class="o" fill="url(#{}-hatched)">{}</g>').format(patterns, square)
+        square += Markup('<use href="#{}-q" fill="url(#{}-hatched)"/>').format(owner, patterns)
     size = font_size(tile.text)
     return Markup(
         '<g class="{}" transform="translate({} {})">{}{}<text>{}</text><text class="f" y="26"{}>{}</text></g>'

@@ -152,7 +152,7 @@ class Today:
     def _tile(self, row: RegionFigures, ends: Sequence[int]) -> tiles.Tile:
         waiting = row.counts.waiting
         name = self.say(labels.region(row.code, self.language))
-        note = self.note(row)
+        note = self.note(row, short=True)
         if row.worth is Worth.OFFLINE:
             # A last known nought would look like « nobody waits ».
             text = f"{self._short(waiting)}\u202f?" if waiting else "?"
@@ -172,8 +172,8 @@ class Today:
         """As a tile has room for: beyond 9,999 in thousands."""
         return self.number(value) if value < 10_000 else f"{self.number(round(value / 1000))}\u00a0k"
 
-    def note(self, row: RegionFigures) -> LazyString | None:
-        """Why a region's figure isn't what it seems."""
+    def note(self, row: RegionFigures, *, short: bool = False) -> LazyString | None:
+        """Why a region's figure isn't what it seems; `short` where the figure itself says that it is old."""
         if row.worth is Worth.NOBODY:
             return _("aucun réseau relié")
         if row.worth is Worth.UNSHARED:
@@ -185,6 +185,8 @@ class Today:
             since = labels.elapsed(silent.silence(self.hearing.now), self.language)
             if silent.standing(self.hearing.now) is Standing.SUSPENDED:
                 return _("suspendu, derniers chiffres connus")
+            if short:
+                return _("hors ligne depuis %(time)s", time=since)
             return _("hors ligne depuis %(time)s, derniers chiffres connus", time=since)
         if row.partly:
             return _("un volet n’est pas partagé")

@@ -14,8 +14,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,32 @@ class Region(RunningInstance):
     @property
     def signer(self) -> Signer:
         return Signer.from_secret(self.secret)
+
+    @property
+    def public_key(self) -> str:
+        return base64.b64encode(self.signer.public_key).decode()
+
+    async def changes_key(self) -> None:
+        """As an operator does: another key in the environment, and a restart."""
+        self.stop()
+        self.secret = self.environment["SIGNING_KEY"] = new_secret()
+        await self.start()
+
+    async def backed_up(self) -> Path:
+        """A copy of all its databases, as they are between two of its lives; it goes on."""
+        self.stop()
+        backup = self.folder / "backup"
+        await copied(self.data_dir, backup)
+        await self.start()
+        return backup
+
+    async def restored(self, backup: Path) -> None:
+        """Its databases are lost; the backup takes their place, and the operator follows the procedure."""
+        self.stop()
+        shutil.rmtree(self.data_dir)
+        await copied(backup, self.data_dir)
+        await run("deploy.restore", self.environment)
+        await self.start()
 
     async def rows(self, service: str, query: str, *values: object) -> list[asyncpg.Record]:
         """What the service's own database holds, as the server's administrator reads it."""
@@ -149,10 +176,6 @@ class Country:
     a: Region
     b: Region
     bus: KafkaBus
-    people: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Who takes part in the script, by name."""
-    places: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The sessions of the script, by a short name."""
 
     @property
     def regions(self) -> tuple[Region, Region]:
@@ -176,7 +199,7 @@ class Country:
             instance=region.slug,
             name=region.slug.title(),
             regions=[{"region": code} for code in region.regions],
-            public_key=base64.b64encode(region.signer.public_key).decode(),
+            public_key=region.public_key,
             valid_from="2026-01-01T00:00:00Z",
         )
 
@@ -208,6 +231,16 @@ class Country:
         rows = await self.rows(CELLS, instance)
         return {row["key"]: _json(row["cell"]) for row in rows}
 
+    async def state(self) -> dict[str, Any]:
+        """All sessions, seats and counts that the view holds now."""
+        cells = {region.slug: await self.cells(region.slug) for region in self.regions}
+        return {"sessions": await self.sessions(), "cells": cells}
+
+    async def page(self, path: str) -> str:
+        answer = await self.nation.client.get(path, headers=STAFF)
+        assert answer.is_success, answer.text
+        return unescape(answer.text)
+
     async def indicators(self, *ids: str, by: str) -> dict[tuple[Any, ...], dict[str, Any]]:
         """What each indicator says, by (indicator, measure, the values of the dimensions)."""
         answer = await self.ask("/indicators", indicator=",".join(ids), by=by)
@@ -219,7 +252,7 @@ class Country:
         }
 
     async def quarantine(self, *, pulses: bool = False) -> dict[tuple[str, str], int]:
-        """How many messages are not believed, by instance and reason; heartbeats, which go on, only if asked."""
+        """How many messages are not believed, by instance and reason; `pulses`: of heartbeats too."""
         found: dict[tuple[str, str], int] = {}
         query = {"limit": "500"}
         while True:
@@ -283,6 +316,11 @@ async def rows_at(
         return list(await connection.fetch(query, *values))
     finally:
         await connection.close()
+
+
+async def copied(source: Path, target: Path) -> None:
+    """The folder with its owners and rights, which PostgreSQL insists on."""
+    await asyncio.to_thread(subprocess.run, ["cp", "-a", str(source), str(target)], check=True)
 
 
 async def run(module: str, environment: Mapping[str, str], *arguments: str) -> str:
@@ -365,7 +403,8 @@ def _json(text: str) -> dict[str, Any]:
 _SEAT_COUNTS = ("capacity", "confirmed", "offered", "waitlisted")
 SESSIONS = """
 select id, status, title, stream, theme, level, language, modality, region,
-    to_char(starts_at, 'YYYY-MM-DD"T"HH24:MI:SS') as starts_at_local, capacity_on_site + capacity_online as planned
+    to_char(starts_at, 'YYYY-MM-DD"T"HH24:MI:SS') as starts_at_local,
+    capacity_on_site + capacity_online as planned
 from session where status <> 'draft'
 """
 SEATS = """
@@ -393,8 +432,9 @@ from session_outcome join session on session.id = session_id where walk_ins > 0
 """
 CELLS = """
 select key, json_build_object('kind', 'operational', 'month', to_char(month, 'YYYY-MM'), 'region', region,
-    'stream', stream, 'theme', theme, 'channel', channel, 'modality', modality, 'registrations', registrations,
-    'confirmed_at_start', confirmed_at_start, 'waitlisted_at_start', waitlisted_at_start,
+    'stream', stream, 'theme', theme, 'channel', channel, 'modality', modality,
+    'registrations', registrations, 'confirmed_at_start', confirmed_at_start,
+    'waitlisted_at_start', waitlisted_at_start,
     'attended_minutes', attended_minutes, 'walk_ins', walk_ins, 'walk_in_minutes', walk_in_minutes,
     'offers_made', offers_made, 'offers_accepted', offers_accepted, 'answer_minutes', answer_minutes,
     'minutes_from_opening', minutes_from_opening)::text as cell

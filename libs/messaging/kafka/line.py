@@ -59,8 +59,12 @@ class Line:
                 request_timeout_ms=round(self._answer_seconds * 1000),
                 **self._address.options(),
             )
+            try:
+                await client.bootstrap()
+            except BaseException:
+                await client.close()
+                raise
             self._client = client
-            await client.bootstrap()
         return self._client
 
     async def _drop(self) -> None:

@@ -55,8 +55,12 @@ class Publisher:
                 metadata_max_age_ms=30_000,
                 **self._address.options(),
             )
+            try:
+                await producer.start()
+            except BaseException:
+                await _silence(producer)
+                raise
             self._producer = producer
-            await producer.start()
         return self._producer
 
     async def _deliver(self, producer: AIOKafkaProducer, records: Sequence[tuple[Part, Record]]) -> None:
@@ -68,36 +72,54 @@ class Publisher:
             for (topic, partition), of_part in by_part.items():
                 for batch in _batches(producer, of_part):
                     sent.append(await producer.send_batch(batch, topic, partition=partition))
-        finally:
-            outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        for outcome in outcomes:
+        except BaseException:
+            for one in sent:
+                one.add_done_callback(_read)
+            raise
+        for outcome in await asyncio.gather(*sent, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
 
     async def _silence(self) -> None:
-        """End a producer whose batches failed, before the next one speaks.
-
-        It might still be trying an older state, and compaction keeps what was appended last.
-        """
         producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        sender = producer._sender
-        if sender.sender_task is not None:
-            sender.sender_task.cancel()
-        with contextlib.suppress(Exception):
-            await producer.client.close()
-        if sender.sender_task is not None:
-            await asyncio.wait((sender.sender_task,), timeout=_SILENCE_SECONDS)
-        # `stop` would flush first, which is what must not happen.
-        producer._closed = True
+        if producer is not None:
+            await _silence(producer)
 
     async def close(self) -> None:
         """What was handed over has been waited for by whoever published it."""
         async with self._lock:
             producer, self._producer = self._producer, None
-            if producer is not None:
-                await producer.stop()
+        if producer is None:
+            return
+        closing = asyncio.create_task(producer.stop())
+        await asyncio.wait((closing,), timeout=_SILENCE_SECONDS)
+        if not closing.done():
+            # Something that nobody waits for any more is still being tried.
+            closing.cancel()
+            await _silence(producer)
+        await asyncio.gather(closing, return_exceptions=True)
+
+
+async def _silence(producer: AIOKafkaProducer) -> None:
+    """End a producer whose batches failed, before the next one speaks.
+
+    It might still be trying an older state, and compaction keeps what was appended last.
+    """
+    sender = producer._sender
+    if sender.sender_task is not None:
+        sender.sender_task.cancel()
+    with contextlib.suppress(Exception):
+        await producer.client.close()
+    if sender.sender_task is not None:
+        await asyncio.wait((sender.sender_task,), timeout=_SILENCE_SECONDS)
+    # `stop` would flush first, which is what must not happen.
+    producer._closed = True
+
+
+def _read(outcome: "asyncio.Future[Any]") -> None:
+    """Somebody has to, or the event loop complains."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 def _batches(producer: AIOKafkaProducer, records: Sequence[Record]) -> Sequence[Any]:

@@ -89,7 +89,8 @@ async def test_a_suspended_instance_is_shown_as_such(land: Land) -> None:
 
 
 async def test_a_restore_that_waits_is_said(land: Land) -> None:
-    await land.run("update pulse set epoch = 2 where instance = 'estrie'")
+    assert "Aucune n’attend." in (await land.page("/national/instances/estrie")).text
+    await quarantined(land, "estrie", "unconfirmed-epoch", 1)
     page = await land.page("/national/instances/estrie")
     assert "Une restauration attend d’être confirmée." in page.text
 
