@@ -49,13 +49,13 @@ class Bench:
             yield instance
 
     @contextmanager
-    def kafka(self) -> Iterator[str]:
-        """One broker of its own, and its address. It is started and stopped by the caller's thread."""
+    def kafka(self) -> Iterator[broker.Cluster]:
+        """One broker of its own. It is started and stopped by the caller's thread."""
         with (
             TemporaryDirectory(prefix="kafka-", dir=self.folder) as folder,
             broker.running(Path(folder)) as one,
         ):
-            yield one.url()
+            yield one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The national service at work on the streams of a country: how fast it takes them in, and what it costs."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,17 +11,19 @@ from bench.case import Bench
 from bench.national_streams import Streams
 from bench.processes import WebProcess, cpu_seconds, resident, until
 from bench.server import Connection, connected
+from deploy.kafka.broker import Cluster
 from libs.database import Database, database_name, in_database
-from libs.messaging.bus import Bus
+from libs.messaging.bus import Bus, Received
 from libs.messaging.kafka.transport import KafkaBus
 from services.national import generations
+from services.national.ingest import Ingest
 
 _LOOK = 0.02
 _STEP = 10_000
 _POSITION = (
     "select coalesce(sum(position), 0)::bigint from progress where generation = $1 and topic = any($2)"
 )
-_BACKENDS = "select pid from pg_stat_activity where application_name = 'tournee national'"
+_BACKENDS = "select pid from pg_stat_activity where application_name = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,22 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """Messages that came one by one: milliseconds of each, and an average one's µs of processor."""
+
+    times: Sequence[float]
+    worker: float
+    server: float
+
+
+@dataclass(frozen=True, slots=True)
 class National:
     """A national service on a Kafka, and its database as the administrator sees it."""
 
     web: WebProcess
     database: Database
     connection: Connection
-    kafka: str
+    kafka: Cluster
     bus: Bus
     streams: Streams
 
@@ -103,24 +115,51 @@ class National:
             "truncate session, session_cell, session_owner, tally, profile, pulse, erased, progress"
         )
 
-    async def _backends(self) -> list[int]:
-        return [row["pid"] for row in await self.connection.fetch(_BACKENDS)]
+    def stored(self) -> dict[str, int]:
+        """Bytes that the broker keeps of each stream, of all instances together, before any compaction."""
+        found: Counter[str] = Counter()
+        for log in (self.kafka.nodes[0].folder / "data").glob("*.federated.*/*.log"):
+            found[log.parent.name.rpartition("-")[0].rpartition(".")[2]] += log.stat().st_size
+        return dict(found)
+
+    async def alone(self, count: int) -> Alone:
+        """Take in heartbeats one by one, as they come: each is a batch of its own."""
+        ingest = Ingest(self.database, 1)
+        said = [
+            Received(voice.heartbeat(version), 0, version)
+            for version in range(1, count // len(self.streams.voices) + 1)
+            for voice in self.streams.voices
+        ]
+        await ingest.handle(said[:1])
+        backends = await self._backends("tournee")
+        before, spent = cpu_seconds(backends), time.process_time()
+        times = []
+        for received in said[1:]:
+            start = time.perf_counter()
+            await ingest.handle([received])
+            times.append(1000 * (time.perf_counter() - start))
+        spent, after = time.process_time() - spent, cpu_seconds(backends)
+        server = sum(after[pid] - before[pid] for pid in after)
+        return Alone(times, 1e6 * spent / len(times), 1e6 * server / len(times))
+
+    async def _backends(self, application: str = "tournee national") -> list[int]:
+        return [row["pid"] for row in await self.connection.fetch(_BACKENDS, application)]
 
 
 @asynccontextmanager
 async def national_on_kafka(bench: Bench, name: str, messages: int) -> AsyncIterator[National]:
     """The service, whose first generation has already taken in what the instances of a country said."""
     streams = Streams.of(messages)
-    with bench.kafka() as url:
-        async with bench.instance(name, "national", bus_url=url) as instance:
+    with bench.kafka() as kafka:
+        async with bench.instance(name, "national", bus_url=kafka.url()) as instance:
             national_url = in_database(bench.server_url, database_name(name, "national"))
-            database, bus = Database(national_url), KafkaBus(url, instance=name, service="national")
+            database, bus = Database(national_url), KafkaBus(kafka.url(), instance=name, service="national")
             try:
                 await streams.register(database)
-                await streams.say(url)
+                await streams.say(kafka.url())
                 async with connected(national_url) as connection:
                     web = instance.services["national"]
-                    national = National(web, database, connection, url, bus, streams)
+                    national = National(web, database, connection, kafka, bus, streams)
                     await national.reach(1, streams.messages)
                     yield national
             finally:

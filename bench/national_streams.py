@@ -4,15 +4,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from typing import Literal
 
 import orjson
 
 from bench.national_country import NETWORKS, Country, Network, Row
+from libs.clock import utc_now
 from libs.database import Database
 from libs.messaging import topics
 from libs.messaging.bus import Message
 from libs.messaging.envelope import pack
-from libs.messaging.federated import Federated, FederatedSeats, FederatedSession, FederatedVenue
+from libs.messaging.federated import (
+    Federated,
+    FederatedSeats,
+    FederatedSession,
+    FederatedVenue,
+    Heartbeat,
+    StreamDeclared,
+)
 from libs.messaging.kafka.provision import provision_kafka
 from libs.messaging.kafka.transport import KafkaBus
 from libs.messaging.signing import Signer, new_secret
@@ -23,6 +32,7 @@ from services.national.believing import Region
 EACH = 5
 """Messages about one session: its facts, and four states of its seats, of which the last one counts."""
 _AT_ONCE = 1000
+_DECLARED: Sequence[Literal["sessions", "seats", "tallies"]] = ("sessions", "seats", "tallies")
 _BY = registry.By("bench", "benchmark")
 
 
@@ -40,13 +50,30 @@ class Voice:
     def messages(self, sessions: Sequence[Row]) -> Iterator[Message]:
         """All facts, then all seats, and these again: as often as seats change."""
         for row in sessions:
-            yield self._say("sessions", row, 1, _facts(row))
+            yield self._about("sessions", row, 1, _facts(row))
         for version in range(1, EACH):
             for row in sessions:
-                yield self._say("seats", row, version, _seats(row, version))
+                yield self._about("seats", row, version, _seats(row, version))
 
-    def _say(self, stream: str, row: Row, version: int, payload: Federated) -> Message:
-        key = str(row["id"])
+    def heartbeat(self, version: int) -> Message:
+        network, now = self.network, utc_now()
+        payload = Heartbeat(
+            instance=network.slug,
+            name=network.name,
+            url=network.url,
+            software="0.0.0",
+            epoch=1,
+            at=now,
+            streams={name: StreamDeclared(count=version) for name in _DECLARED},
+            shares=dict(network.shares),
+            lag=0,
+        )
+        return self._say("heartbeat", network.slug, version, now, payload)
+
+    def _about(self, stream: str, row: Row, version: int, payload: Federated) -> Message:
+        return self._say(stream, str(row["id"]), version, row["updated_at"], payload)
+
+    def _say(self, stream: str, key: str, version: int, now: datetime, payload: Federated) -> Message:
         return self.signer.sign(
             pack(
                 topics.federated(self.network.slug)[stream],
@@ -55,7 +82,7 @@ class Voice:
                 partition_key=key,
                 epoch=1,
                 version=version,
-                time=row["updated_at"],
+                time=now,
                 payload=payload,
             )
         )

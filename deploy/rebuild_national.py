@@ -44,21 +44,14 @@ async def _run(accept: bool) -> int:
     settings, server = reached()
     async with opened("national", settings, server) as service:
         try:
-            number = await generations.begin(service.database)
+            async with generations.rebuilding(service.database) as number:
+                started = time.monotonic()
+                outcome = await _switched(service, number, accept)
+                _say(outcome, number, time.monotonic() - started)
         except RebuildRuns:
             print("Une reconstruction est déjà en cours.", file=sys.stderr)
             return 1
-        started = time.monotonic()
-        try:
-            outcome = await _switched(service, number, accept)
-        except BaseException:
-            await generations.give_up(service.database, number)
-            raise
-        _say(outcome, number, time.monotonic() - started)
-        if not outcome.switched:
-            await generations.give_up(service.database, number)
-            return 1
-        return 0
+        return 0 if outcome.switched else 1
 
 
 async def _switched(service: Service, number: int, accept: bool) -> Outcome:

@@ -64,8 +64,8 @@ class Shown:
 
 async def _country(bench: Bench) -> Sequence[Line]:
     seconds = 10 * bench.options.seconds
-    with bench.kafka() as url:
-        async with bench.instance("country", *SERVICES, bus_url=url) as instance:
+    with bench.kafka() as kafka:
+        async with bench.instance("country", *SERVICES, bus_url=kafka.url()) as instance:
             national = in_database(bench.server_url, database_name("country", "national"))
             states = sorted(await instance.sessions(SESSIONS, capacity=CAPACITY), key=lambda state: state.id)
             async with connected(national) as database:

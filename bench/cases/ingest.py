@@ -10,11 +10,11 @@ from bench.floor_of_ingest import Job
 from bench.load import Load
 from bench.pairs import interleaved
 from bench.report import Line, Spread, Target
-from libs.messaging.kafka.address import read_address
 
 RANK = 110
 MESSAGES = 40_000
 BATCHES = (200, 500, 2000)
+_ALONE = 600
 
 
 async def _ingest(bench: Bench) -> Sequence[Line]:
@@ -36,7 +36,9 @@ async def _ingest(bench: Bench) -> Sequence[Line]:
             return _load(await _copied(national, f"floor-{number}", best), national.streams.messages)
 
         pairs = await interleaved(bench.options.pairs, ours, floor)
+        alone = await national.alone(_ALONE)
     counted = filled[1:]
+    each = {"µs of the worker's processor": alone.worker, "and of its database connection": alone.server}
     cost = [1e6 * one.worker / one.messages for one in counted]
     server = [1e6 * one.server / one.messages for one in counted]
     return [
@@ -48,6 +50,7 @@ async def _ingest(bench: Bench) -> Sequence[Line]:
         ),
         Line("ingest", "processor of the worker for a message", "µs", Spread.of(cost)),
         Line("ingest", "and of its database connections", "µs", Spread.of(server)),
+        Line("ingest", "a heartbeat that comes alone", "ms", Spread.of(alone.times), details=each),
     ]
 
 
@@ -56,7 +59,7 @@ async def _copied(national: National, group: str, batch: int) -> float:
     streams = national.streams
     await national.connection.execute("truncate bare")
     job = Job(
-        servers=",".join(read_address(national.kafka).servers),
+        servers=national.kafka.bootstrap,
         database_url=national.database.url,
         group=group,
         topics=[topic.name for topic in streams.topics],

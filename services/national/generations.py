@@ -1,6 +1,7 @@
 """The generations of the read model: one serves, another is filled beside it and, if alike, takes over."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.database import Database
 from libs.messaging.bus import Bus
 from libs.messaging.topics import Topic, federated, federated_named
-from services.national.models import Generation, metadata
+from services.national.models import GENERATION_NUMBER, Generation, metadata
 
 LONGEST_ABSENCE = min(topic.tombstone_retention for topic in federated("any").values()) - timedelta(days=1)
 """Who reads on after longer may have missed a tombstone, which the streams don't keep for ever."""
@@ -60,6 +61,9 @@ class Outcome:
     tables: Sequence[Comparison]
 
 
+_REBUILDING = 7_310_403  # any number that no other advisory lock of this database uses
+
+
 def group(generation: int) -> str:
     """The consumer group that fills a generation."""
     return f"national-{generation}"
@@ -104,6 +108,26 @@ async def begin(database: Database) -> int:
         if (await session.execute(sa.text("select 1 from generation where state = 'building'"))).first():
             raise RebuildRuns
         return await _begin(session, "building")
+
+
+@asynccontextmanager
+async def rebuilding(database: Database) -> AsyncIterator[int]:
+    """A new generation for the block, given up after it unless it serves by then.
+
+    `RebuildRuns` if somebody else is at it. One whose process was killed no longer holds the lock, and
+    what it began makes room.
+    """
+    async with database.plain_connection() as connection:
+        if not await connection.fetchval("select pg_try_advisory_lock($1)", _REBUILDING):
+            raise RebuildRuns
+        await connection.execute(
+            "update generation set state = 'retired' where state = 'building' and not automatic"
+        )
+        number = await begin(database)
+        try:
+            yield number
+        finally:
+            await give_up(database, number)
 
 
 async def give_up(database: Database, number: int) -> None:
@@ -192,8 +216,7 @@ async def _alone(session: AsyncSession) -> None:
 
 
 async def _begin(session: AsyncSession, state: str, *, automatic: bool = False) -> int:
-    newest = await session.execute(sa.text("select coalesce(max(number), 0) from generation"))
-    number: int = newest.scalar_one() + 1
+    number: int = (await session.execute(sa.select(GENERATION_NUMBER.next_value()))).scalar_one()
     now = (await session.execute(sa.text("select clock.decision_time()"))).scalar_one()
     session.add(
         Generation(
@@ -243,9 +266,9 @@ async def _at_one_message(
 async def _keep_suspended(session: AsyncSession, old: int, new: int) -> None:
     """Nothing of a suspended instance is believed today; what it said before stays as it was."""
     for table in _OWN_TABLES[:-1]:
-        listed = ", ".join(
-            column.name for column in metadata.tables[table].columns if column.name != "generation"
-        )
+        # What PostgreSQL computes of the others, it computes again.
+        kept = [column.name for column in metadata.tables[table].columns if column.computed is None]
+        listed = ", ".join(name for name in kept if name != "generation")
         suspended = "instance in (select slug from instance where status = 'suspended')"
         await session.execute(
             sa.text(f"delete from {table} where generation = :new and {suspended}"),  # noqa: S608

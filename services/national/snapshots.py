@@ -250,7 +250,10 @@ async def kept_cells(
         elif (measure := by_id.get((indicator, measure_id))) and _is_asked(question, known):
             columns = question.columns(measure)
             key = tuple(f"{snapshot.month:%Y-%m}" if name == "month" else known[name] for name in columns)
-            cells[measure][key] = {name: _unpacked(kept) for name, kept in value["counts"].items()}
+            counts = {name: _unpacked(kept) for name, kept in value["counts"].items()}
+            if not question.rounded:
+                counts = {name: Counted(count.n) for name, count in counts.items()}
+            cells[measure][key] = counts
     about = {one.slug for one in concerned(question, instances)}
     ids = {indicator.id for indicator, _measure in asked}
     of_these = (_of_question(question, one, ids) for one in missing if one.instance in about)

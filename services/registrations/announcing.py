@@ -3,7 +3,7 @@
 Many sessions share a transaction, and many changes of one session an announcement.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -25,9 +25,9 @@ Payloads = dict[UUID, dict[str, Any]]
 Read = Callable[[Plain, Sequence[UUID], str], Awaitable[Payloads]]
 
 
-async def announce_seats(database: Database, settings: Settings) -> None:
-    """Announce the seats of every session that changed."""
-    await _announce_all(database, settings, topics.SEATS, _CHANGED_SEATS, _seats)
+async def announce_seats(database: Database, settings: Settings) -> int:
+    """Announce the seats of every session that changed; of how many that was."""
+    return await _announce_all(database, settings, topics.SEATS, _CHANGED_SEATS, _seats)
 
 
 async def announce_reach(database: Database, settings: Settings) -> None:
@@ -37,28 +37,32 @@ async def announce_reach(database: Database, settings: Settings) -> None:
 
 async def _announce_all(
     database: Database, settings: Settings, topic: Topic, changed: str, read: Read
-) -> None:
+) -> int:
     """Once through all sessions, in the order of their ids: one that changes again waits its turn."""
-    last: UUID | None = UUID(int=0)
-    while last is not None:
-        last = await _announce_next(database, settings, topic, changed, read, last)
+    count, last = 0, UUID(int=0)
+    while True:
+        ids = await _announce_next(database, settings, topic, changed, read, last)
+        count += len(ids)
+        if len(ids) < _AT_ONCE:
+            return count
+        last = max(ids)
 
 
 async def _announce_next(
     database: Database, settings: Settings, topic: Topic, changed: str, read: Read, after: UUID
-) -> UUID | None:
-    """The next sessions; the last one's id if there may be more."""
+) -> Collection[UUID]:
+    """The ids of the next sessions, which were announced: fewer than `_AT_ONCE` if there are no more."""
     async with database.plain_transaction() as connection:
         # Locked in the order of their ids, as everybody does; read after the lock.
         rows = await connection.fetch(changed, _AT_ONCE, after)
         if not rows:
-            return None
+            return ()
         versions = {row["id"]: row["version"] for row in rows}
         now = rows[0]["now"].astimezone(UTC).isoformat()
         payloads = await read(connection, list(versions), now)
         await _write(connection, settings, topic, payloads, versions, rows[0]["epoch"], now)
     database.announced()
-    return max(versions) if len(versions) == _AT_ONCE else None
+    return versions
 
 
 async def _seats(connection: Plain, ids: Sequence[UUID], now: str) -> Payloads:

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _COALESCE_SECONDS = 0.1
 _REST_PER_WORK = 8
+_LONGEST_REST, _MANY_SESSIONS = 0.4, 100
+"""In seconds, and once more for each hundred sessions."""
 _REACH_SECONDS = 3.0
 
 
@@ -35,6 +37,7 @@ class Timers:
         self._database = database
         self._settings = settings
         self._changed = asyncio.Event()
+        self._announced = 0
         database.on_commit.append(self._changed.set)
 
     async def offers_and_releases(self, stop: asyncio.Event) -> None:
@@ -44,12 +47,14 @@ class Timers:
     async def seats(self, stop: asyncio.Event) -> None:
         """Announce changed seats at most 100 ms after the change, many changes as one.
 
-        In a rush each round takes longer: then it rests longer too, and leaves the process to requests.
+        In a rush each round takes longer: then it rests longer too, and leaves the process to requests. But
+        a round about a few sessions that took long has waited for something, and nobody should wait more.
         """
         while not stop.is_set():
-            started = time.monotonic()
+            started, before = time.monotonic(), self._announced
             await _once(self.announce_seats)
-            rest = max(_COALESCE_SECONDS, _REST_PER_WORK * (time.monotonic() - started))
+            longest = _LONGEST_REST * (1 + (self._announced - before) // _MANY_SESSIONS)
+            rest = max(_COALESCE_SECONDS, min(_REST_PER_WORK * (time.monotonic() - started), longest))
             await _first(stop, self._changed, 1.0)
             self._changed.clear()
             await _first(stop, asyncio.Event(), rest)
@@ -68,7 +73,7 @@ class Timers:
 
     async def announce_seats(self) -> None:
         """Announce every session whose seats are marked as changed."""
-        await announcing.announce_seats(self._database, self._settings)
+        self._announced += await announcing.announce_seats(self._database, self._settings)
 
     async def announce_reach(self) -> None:
         """Announce every session whose people are marked as changed."""

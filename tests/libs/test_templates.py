@@ -23,6 +23,7 @@ def page(name: str, language: str = "fr", **context: object) -> str:
         "request": SimpleNamespace(url=SimpleNamespace(path="/")),
         "settings": Settings(mail_catcher=True),
         "staff": None,
+        "national": None,
         "request_id": "r-1",
         "language_link": "?lang={}".format,
     }

@@ -246,6 +246,8 @@ async def test_a_retired_generation_leaves_nothing(nation: Nation, estrie: Speak
     # Whoever still writes into it writes nothing.
     await nation.hear(estrie.session(uuid4()), generation=number)
     assert await nation.rows("select * from session") == []
+    # Its group has read the streams: under the same number, the next one would find nothing more in them.
+    assert await generations.begin(nation.database) > number
 
 
 async def test_streams_and_instances_that_come_later_are_read_too(
@@ -290,3 +292,16 @@ async def test_after_an_absence_longer_than_tombstones_last_a_new_generation_beg
     rows = await nation.rows("select id from session where generation = 2")
     assert len(rows) == 1
     assert rows[0].id != gone
+
+
+async def test_a_rebuild_that_was_killed_makes_room_for_the_next(nation: Nation) -> None:
+    """Nobody but the process that died knew of its generation; a rebuild under way is left alone."""
+    orphan = await generations.begin(nation.database)
+    async with generations.rebuilding(nation.database) as number:
+        assert number > orphan
+        with pytest.raises(generations.RebuildRuns):
+            async with generations.rebuilding(nation.database):
+                pass
+        states = await nation.rows("select number, state from generation where number > 1 order by number")
+        assert [(row.number, row.state) for row in states] == [(orphan, "retired"), (number, "building")]
+    assert await nation.rows("select 1 from generation where state = 'building'") == []

@@ -129,18 +129,13 @@ def _rows(
     columns = question.columns(measure)
     rows = []
     for values, counts in sorted(cells.items(), key=lambda item: _order(item[0])):
-        said = publish(counts, key) if question.rounded else exact(counts)
+        said = publish(counts, key) if question.rounded else counts
         # A row that is there only because its true count isn't zero would say so.
         if measure.source == "instances" or any(
             said[count.name].n for count in measure.counts if count.varies
         ):
             rows.append(Row(indicator, measure, dict(zip(columns, values, strict=True)), said))
     return rows + list(_unsaid(indicator, measure, columns, rows, missing, instances))
-
-
-def exact(counts: Mapping[str, Counted]) -> Mapping[str, Counted]:
-    """Counts as national staff see them."""
-    return {name: Counted(count.n) for name, count in counts.items()}
 
 
 def publish(counts: Mapping[str, Counted], key: bytes) -> Mapping[str, Counted]:

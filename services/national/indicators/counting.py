@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs import vocabularies
 from services.national.indicators.asking import Question
 from services.national.indicators.measures import Count, Measure
+from services.national.models import TALLY_PREFIXES
 from services.national.rounding import Counted, summed
 
 Key = tuple[str | None, ...]
@@ -105,10 +107,13 @@ async def counted(
     return found
 
 
+_ZERO: Final = Counted()
+
+
 def _only(cells: Cells, measure: Measure) -> Cells:
     always = measure.source == "instances"
     return {
-        key: {count.name: counts.get(count.name, Counted()) for count in measure.counts}
+        key: {count.name: counts.get(count.name, _ZERO) for count in measure.counts}
         for key, counts in cells.items()
         if always or any(counts[one.name].n for one in measure.counts if one.varies and one.name in counts)
     }
@@ -141,55 +146,83 @@ async def _of_sessions(session: AsyncSession, question: Question, counts: Iterab
 
 
 async def _of_tallies(session: AsyncSession, question: Question, counts: Sequence[Count]) -> Cells:
-    """Sums by the dimensions asked for and by channel, added up here as each count wants its channels."""
     counts = list(dict.fromkeys(counts))
-    by_state = "state" in question.names
-    facts = ["state"] if by_state else list(dict.fromkeys(fact for count in counts for fact in count.facts))
-    sums = {}
+    if "state" in question.names:
+        table = "tally cross join lateral jsonb_each_text(registrations) as s(state, n)"
+        counts = [Count(count.name, (ANY_STATE,)) for count in counts]
+    else:
+        table = "tally"
+    if question.rounded:
+        return await _with_contributors(session, question, table, counts)
+    sums = {f"n{number}": _sum_of(count) for number, count in enumerate(counts)}
+    rows = await _grouped(session, question, table, _TALLY_COLUMNS, sums, "true", {})
+    # Most counts of a small cell are zero: what isn't there is read as such.
+    return {
+        key: {
+            count.name: Counted(int(n))
+            for number, count in enumerate(counts)
+            if (n := values[f"n{number}"]) is not None and n
+        }
+        for key, values in rows
+    }
+
+
+async def _with_contributors(
+    session: AsyncSession, question: Question, table: str, counts: Sequence[Count]
+) -> Cells:
+    """As `_of_tallies`, with the facts that each count sums, for the rounding: they are added up here."""
+    facts = list(dict.fromkeys(fact for count in counts for fact in count.facts))
+    sums: dict[str, str] = {}
     for number, fact in enumerate(facts):
         sql = _sql_of(fact)
-        sums[f"n{number}"] = f"sum({sql})"
-        if question.rounded:
-            identity = "'state:' || state" if by_state else f"'{fact}'"
-            bits = f"('x' || left(md5(instance || '/' || key || '#' || {identity}), 16))::bit(64)::bigint"
-            sums |= {
-                f"bits{number}": f"bit_xor({bits}) filter (where {sql} <> 0)",
-                f"first{number}": f"to_char(min(month) filter (where {sql} <> 0), 'YYYY-MM')",
-                f"last{number}": f"to_char(max(month) filter (where {sql} <> 0), 'YYYY-MM')",
-            }
-    table = "tally cross join lateral jsonb_each_text(registrations) as s(state, n)" if by_state else "tally"
+        identity = "'state:' || state" if fact == ANY_STATE else f"'{fact}'"
+        bits = f"('x' || left(md5(instance || '/' || key || '#' || {identity}), 16))::bit(64)::bigint"
+        sums |= {
+            f"n{number}": f"sum({sql})",
+            f"bits{number}": f"bit_xor({bits}) filter (where {sql} <> 0)",
+            f"first{number}": f"to_char(min(month) filter (where {sql} <> 0), 'YYYY-MM')",
+            f"last{number}": f"to_char(max(month) filter (where {sql} <> 0), 'YYYY-MM')",
+        }
     rows = await _grouped(session, question, table, _TALLY_COLUMNS, sums, "true", {}, extra="channel")
     parts: dict[Key, dict[str, list[Counted]]] = defaultdict(lambda: defaultdict(list))
     for key, values in rows:
         known = {
             fact: Counted(
-                int(values[f"n{number}"] or 0),
-                values.get(f"bits{number}") or 0,
-                values.get(f"first{number}") or "",
-                values.get(f"last{number}") or "",
+                int(values[f"n{number}"]),
+                values[f"bits{number}"],
+                values[f"first{number}"],
+                values[f"last{number}"],
             )
             for number, fact in enumerate(facts)
+            if values[f"n{number}"]
         }
         for count in counts:
             if not count.channels or values["extra"] in count.channels:
-                parts[key][count.name] += [known[fact] for fact in (("state",) if by_state else count.facts)]
+                parts[key][count.name] += [known[fact] for fact in count.facts if fact in known]
     base = {count.name: count.base for count in counts}
     return {
-        key: {name: _with_base(summed(some), base[name]) for name, some in named.items()}
+        key: {name: replace(summed(some), base=base[name]) for name, some in named.items()}
         for key, named in parts.items()
     }
 
 
-def _with_base(count: Counted, base: int) -> Counted:
-    return Counted(count.n, count.contributors, count.first, count.last, base)
+ANY_STATE: Final = "state:"
+"""The fact of whichever state a row is of, where registrations are told apart by it."""
+
+
+def _sum_of(count: Count) -> str:
+    """The SQL of a count. The names of facts and channels come from our own definitions."""
+    channels = ", ".join(f"'{channel}'" for channel in count.channels)
+    among = f" filter (where channel in ({channels}))" if channels else ""
+    return f"sum({' + '.join(_sql_of(fact) for fact in count.facts)}){among}"
 
 
 def _sql_of(fact: str) -> str:
-    """The SQL of one fact of a tally; the names come from our own definitions, never from outside."""
+    """The SQL of one fact of a tally; those of a document stand in columns made from it (see the models)."""
+    if fact == ANY_STATE:
+        return "n::bigint"
     kind, _sep, name = fact.partition(":")
-    if kind == "state":
-        return f"coalesce((registrations->>'{name}')::bigint, 0)" if name else "n::bigint"
-    return f"coalesce(({kind}->>{name})::bigint, 0)" if name else kind
+    return f"{TALLY_PREFIXES[kind]}_{name}" if name else kind
 
 
 async def _of_pulses(session: AsyncSession, question: Question) -> Cells:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from libs.messaging.federated import MINUTES
 from libs.web.i18n import LazyString
 from services.national import rounding
+from services.national.models import TALLY_STATES
 
 Source = Literal["sessions", "counts", "profile", "instances"]
 """Where a measure's facts come from: public facts, daily exact counts, rounded profiles, heartbeats.
@@ -18,10 +19,7 @@ SESSION_DIMENSIONS: Final = (
 )  # fmt: skip
 COUNT_DIMENSIONS: Final = ("region", "month", "stream", "theme", "channel", "modality", "instance")
 
-STATES: Final = (
-    "pending", "waitlisted", "offered", "confirmed", "attended", "absent", "excused", "cancelled",
-    "declined", "expired",
-)  # fmt: skip
+STATES: Final = TALLY_STATES
 """Of a registration, as the instances count them."""
 ASSISTED: Final = ("phone", "desk", "partner", "paper")
 """Channels where somebody helps to register."""

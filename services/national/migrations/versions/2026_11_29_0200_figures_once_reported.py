@@ -9,7 +9,28 @@ branch_labels = None
 depends_on = None
 
 
+STATES = (
+    "pending",
+    "waitlisted",
+    "offered",
+    "confirmed",
+    "attended",
+    "absent",
+    "excused",
+    "cancelled",
+    "declined",
+    "expired",
+)
+MADE = {f"of_{state}": f"COALESCE(((registrations ->> '{state}'::text))::integer, 0)" for state in STATES}
+MADE |= {f"answer_{i}": f"COALESCE(((answer_minutes ->> {i}))::integer, 0)" for i in range(14)}
+MADE |= {f"opening_{i}": f"COALESCE(((minutes_from_opening ->> {i}))::integer, 0)" for i in range(14)}
+
+
 def upgrade() -> None:
+    added = ", ".join(
+        f"add column {name} integer generated always as ({sql}) stored" for name, sql in MADE.items()
+    )
+    op.execute(f"alter table tally {added}")
     op.create_index(
         "ix_session_held",
         "session",
@@ -58,6 +79,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("alter table tally " + ", ".join(f"drop column {name}" for name in MADE))
     op.drop_index("ix_session_cancelled", "session")
     op.drop_index("ix_session_held", "session")
     op.execute("drop trigger never_grows on snapshot_figure")
