@@ -26,6 +26,7 @@ STAFF = "staff"
 PROGRAMME = "programme.json"
 THE_END = "the-end"
 """The file in the folder that asks every client to begin nothing new."""
+ROLES = ("staff", "volunteer")
 OVER = frozenset({"expired", "declined", "cancelled", "attended", "absent", "excused"})
 MEANT_FOR = {"priority": "waitlisted", "move": "waitlisted", "grant": "waitlisted", "no-answer": "offered"}
 """Whom staff choose for an action, as far as they know."""
@@ -256,6 +257,8 @@ class Client:
         if self._random.random() < 0.2:
             contact = {"mobile": f"418 555-{self._random.randrange(10_000):04}"}
         body: dict[str, Any] = {"channel": channel, "name": f"Personne {number}", "contact": contact}
+        # A session for professionals asks for both, and whoever sits in another may be moved to one.
+        body |= {"organisation": "Bibliothèque municipale", "role": self._random.choice(ROLES)}
         if len(session["kinds"]) > 1:
             body["seat_kind"] = self._random.choice(session["kinds"])
         with_key = key if key is not None else self._random.random() < 0.9
