@@ -72,7 +72,10 @@ def national_counts_are_the_regional_ones(country: Country) -> Iterator[str]:
 
 
 def counts_are_the_people(country: Country) -> Iterator[str]:
-    """Tallies: the cells of a region add up to its rows, and the indicator I4 says as many."""
+    """Tallies: the cells of a region add up to its rows, and so does the indicator I4, state by state.
+
+    Without states it counts who has a seat, is offered one or waits, from the public seats.
+    """
     for region in country.regions:
         counted: Counter[str] = Counter()
         for cell in country.cells.get(region.slug, {}).values():
@@ -81,9 +84,13 @@ def counts_are_the_people(country: Country) -> Iterator[str]:
         people = Counter(str(row["status"]) for row in region.tables.registrations.values())
         if +counted != people:
             yield f"{region.slug}: counted {dict(+counted)}, there are {dict(people)}"
-        said = country.participations.get(region.slug, 0)
-        if said != people.total():
-            yield f"{region.slug}: I4 says {said}, there are {people.total()}"
+        by_state = Counter(country.by_state.get(region.slug, {}))
+        if +by_state != people:
+            yield f"{region.slug}: I4 says {dict(+by_state)}, there are {dict(people)}"
+        live = people["confirmed"] + people["offered"] + people["waitlisted"]
+        said = country.live.get(region.slug, 0)
+        if said != live:
+            yield f"{region.slug}: I4 says {said} now, there are {live}"
 
 
 def public_seats_are_the_people(country: Country) -> Iterator[str]:

@@ -84,7 +84,12 @@ def _lose_a_cell(country: Country) -> None:
 
 
 def _say_one_more(country: Country) -> None:
-    country.participations[country.regions[0].slug] += 1
+    country.live[country.regions[0].slug] += 1
+
+
+def _say_another_state(country: Country) -> None:
+    said = country.by_state[country.regions[0].slug]
+    said["confirmed"], said["cancelled"] = said["confirmed"] + 1, said["cancelled"] - 1
 
 
 CORRUPTIONS = (
@@ -106,6 +111,7 @@ CORRUPTIONS = (
     Corruption("national_counts_are_the_regional_ones", "a cell less", _lose_a_cell),
     Corruption("counts_are_the_people", "a person more in a cell", _count_another),
     Corruption("counts_are_the_people", "a person more in the indicator", _say_one_more),
+    Corruption("counts_are_the_people", "a person in another state in the indicator", _say_another_state),
     Corruption("public_seats_are_the_people", "a seat more", _more_seats),
     Corruption(
         "nothing_is_doubted",

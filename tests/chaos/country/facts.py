@@ -50,8 +50,10 @@ class Country:
     sessions: dict[str, Facts]
     cells: dict[str, dict[str, Facts]]
     """By instance and key."""
-    participations: dict[str, int]
-    """Indicator I4, by instance, as the API says it."""
+    live: dict[str, int]
+    """Indicator I4 by instance, as the API says it: from the public seats."""
+    by_state: dict[str, dict[str, int]]
+    """The same by instance and state: from the tallies."""
     quarantined: list[str]
     letters: dict[str, set[str]]
     """Whom the mail server has a letter for, by its Message-ID."""
@@ -72,7 +74,8 @@ class Country:
             ],
             sessions=deepcopy(self.sessions),
             cells=deepcopy(self.cells),
-            participations=dict(self.participations),
+            live=dict(self.live),
+            by_state=deepcopy(self.by_state),
             quarantined=list(self.quarantined),
             letters=deepcopy(self.letters),
         )
@@ -161,15 +164,16 @@ class Nation:
         for region in regions:
             rows = await self._rows(CELLS, region.slug)
             cells[region.slug] = {row["key"]: orjson.loads(row["cell"]) for row in rows}
+        by_state: dict[str, dict[str, int]] = {region.slug: {} for region in regions}
+        for item in await self._registrations("instance,state"):
+            by_state[item["instance"]][item["state"]] = item["value"]
         doubted = await self._rows("select instance, topic, reason from quarantined order by id limit 20")
         return Country(
             regions=regions,
             sessions=await self._sessions(),
             cells=cells,
-            participations={
-                item["instance"]: item["value"]
-                for item in (await self._get("/indicators", indicator="I4", by="instance"))["items"]
-            },
+            live={item["instance"]: item["value"] for item in await self._registrations("instance")},
+            by_state=by_state,
             quarantined=[" ".join(row) for row in doubted],
             letters=dict(post.to),
         )
@@ -189,6 +193,9 @@ class Nation:
             if page["next"] is None:
                 return found
             query = {"limit": "500", "cursor": page["next"]}
+
+    async def _registrations(self, by: str) -> list[Facts]:
+        return list((await self._get("/indicators", indicator="I4", by=by))["items"])
 
     async def _get(self, path: str, **query: str) -> Facts:
         answer = await self._client.get(path, params=query)
