@@ -29,13 +29,14 @@ _AWAY_AT_START = ("DATABASE_URL, BUS_URL : ", "DATABASE_URL : ", "DETAIL: ", "HI
 _TOLD_TO_END = ("timeout graceful shutdown exceeded",)
 """What the web server says of requests that it can't wait for; their clients are put off."""
 _KAFKA_AWAY = (
-    "Unable connect to node",
+    "Unable connect to",
     "Unable to update metadata",
     "NodeNotReadyError",
     "KafkaConnectionError",
     "RequestTimedOutError",
     "CoordinatorNotAvailableError",
     "NotLeaderForPartitionError",
+    "Heartbeat session expired",
 )
 """What the client calls an error while its broker is away, though it goes on by itself."""
 
