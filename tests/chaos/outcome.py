@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from tests.chaos.journal import Asked
 
+_SHOWN = 8
+"""Differences of each check that are printed."""
 _FATES = ("done", "refused", "unanswered", "lost", "put off")
 
 
@@ -62,8 +64,20 @@ def report(outcome: Outcome) -> str:
     ]
     for check, count in outcome.checked.items():
         lines.append(f"  {'holds' if not count else f'{count} differences':18} {check}")
-    lines += [f"DIFFERENCE {each}" for each in outcome.differences[:20]]
+    lines += [f"DIFFERENCE {each}" for each in _some_of_each(outcome.differences)]
     return "\n".join(lines)
+
+
+def _some_of_each(differences: Iterable[str]) -> list[str]:
+    """The first of each check: one that finds hundreds hides no other."""
+    shown: Counter[str] = Counter()
+    found = []
+    for each in differences:
+        check = each.partition(":")[0]
+        shown[check] += 1
+        if shown[check] <= _SHOWN:
+            found.append(each)
+    return found
 
 
 def _listed(counts: Counter[str]) -> str:
