@@ -35,9 +35,10 @@ bench: ## measure beside the bare framework, some ten minutes on an idle machine
 	@bash deploy/install.sh dev
 	@$(PYTHON) -m bench $(CASES)
 
-chaos: ## kill services and PostgreSQL under a crowd, ten minutes, then check every rule (MINUTES, CLIENTS, SEED)
+chaos: ## kill services, PostgreSQL, Kafka under crowds, ten minutes, then check every rule (MINUTES, CLIENTS, SEED)
 	@bash deploy/install.sh dev
-	@$(PYTHON) -m tests.chaos --minutes $(or $(MINUTES),10) --clients $(or $(CLIENTS),400) $(if $(SEED),--seed $(SEED))
+	@bash deploy/install.sh kafka
+	@$(PYTHON) -m tests.chaos both --minutes $(or $(MINUTES),10) --clients $(or $(CLIENTS),400) $(if $(SEED),--seed $(SEED))
 
 lock: ## pin the dependencies of requirements*.in again, with hashes
 	@bash deploy/install.sh dev

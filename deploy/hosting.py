@@ -53,8 +53,7 @@ async def prepare(server_url: str, settings: Settings) -> None:
         wrong_migration = isinstance(error, DBAPIError) and not is_unavailable(error)
         if wrong_migration or (settings.database_url is None and settings.bus_url is None):
             raise
-        # The migrations speak through SQLAlchemy, which puts words of its own around the server's.
-        said = error.orig if isinstance(error, DBAPIError) else error
+        said = _as_the_server_says(error)
         raise BadSettings(f"DATABASE_URL, BUS_URL : le serveur ne peut pas servir ({said}).") from error
 
 
@@ -92,14 +91,22 @@ async def check_prepared(name: str, settings: Settings, server_url: str) -> None
     try:
         prepared = await is_migrated(url, f"services.{name}")
     except _CANNOT_SERVE as error:
-        raise BadSettings(
-            f"DATABASE_URL : la base de données de {name} ne peut pas servir ({error}). "
-            "Son adresse est sans administrateur : lancez d’abord python -m deploy.prepare."
-        ) from error
+        text = (
+            f"DATABASE_URL : la base de données de {name} ne peut pas servir ({_as_the_server_says(error)})."
+        )
+        # While the server is away, only waiting helps.
+        if not is_unavailable(error):
+            text += " Son adresse est sans administrateur : lancez d’abord python -m deploy.prepare."
+        raise BadSettings(text) from error
     if not prepared:
         raise BadSettings(
             f"La base de données de {name} n’est pas à jour : lancez d’abord python -m deploy.prepare."
         )
+
+
+def _as_the_server_says(error: BaseException) -> object:
+    """The migrations speak through SQLAlchemy, which puts words of its own around the server's."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 async def _load_reference(url: str) -> None:

@@ -35,6 +35,7 @@ from deploy.hosting import (
 )
 from deploy.mailbox import Mailbox
 from deploy.parent import die_with_parent, end_with_make
+from libs.database import is_unavailable
 from libs.messaging.signing import new_secret
 from libs.settings import BadSettings, Settings, read_settings
 from libs.web import logs
@@ -129,7 +130,13 @@ async def _live(
     """Everything, from the databases to the last request. `server` is None for a DATABASE_URL."""
     settings = instance.settings
     say("Les bases de données se préparent…")
-    await prepare(server_url, settings)
+    try:
+        await prepare(server_url, settings)
+    except Exception as error:
+        # Nobody watches over the embedded server yet: the next start finds whatever this one has made.
+        if server is None or not is_unavailable(error):
+            raise
+        raise postgres.CannotStart("PostgreSQL s’est arrêté pendant la préparation : recommencez.") from error
     async with AsyncExitStack() as stack:
         if server is not None:
             watch = Loops({"postgres": server.keep_running}, lambda: ending.crash)

@@ -95,10 +95,12 @@ class EmbeddedServer:
             if self._process.poll() is None:
                 return
             said = self._log.read_bytes()[seen:].decode(errors="replace").strip()
+            # Memory of a server that was killed is let go within seconds, once its last child has left; and
+            # what killed it, as a machine that is out of memory does, may have killed its recovery too.
+            passes = "shared memory block" in said or self._process.returncode < 0
             if "could not bind" in said:
                 _choose_port(self._data_dir)
-            # Memory of a server that was killed is let go within seconds, once its last child has left.
-            elif not ("shared memory block" in said and time.monotonic() < deadline):
+            elif not (passes and time.monotonic() < deadline):
                 raise CannotStart(f"PostgreSQL n’a pas démarré. Son journal ({self._log}) dit :\n{said}")
             yield 0.2
 

@@ -52,7 +52,8 @@ class SessionCopy(Model, table=True):
     id: UUID = Field(primary_key=True)
     epoch: int = 0
     version: int = Field(default=0, sa_type=sa.BigInteger)
-    facts: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    # None would be written as the null of JSON, which to SQL is something.
+    facts: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     status: str | None = None
     starts_at: datetime | None = _instant(default=None, index=True)
     ends_at: datetime | None = _instant(default=None)
@@ -433,7 +434,7 @@ class Tally(Model, table=True):
     month: str = Field(index=True)
     epoch: int
     version: int = Field(sa_type=sa.BigInteger)
-    cell: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    cell: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
 
 
 class TallyMonth(Model, table=True):

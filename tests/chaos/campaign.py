@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,7 +60,11 @@ class Campaign:
         tell(f"ready after {time.monotonic() - begun:.1f} s")
         begun = time.monotonic()
         self._crowd.start(
-            self.instance, self.programme, clients=self._clients, seed=self.seed, staff=STAFF_ACTIONS
+            [worker.port for worker in self.instance.workers],
+            self.programme.for_clients(),
+            clients=self._clients,
+            seed=self.seed,
+            staff=STAFF_ACTIONS,
         )
         await self.faults.run(
             schedule(self.seed, seconds), lambda what: tell(f"{time.monotonic() - begun:6.1f} s  {what}")
@@ -109,15 +113,7 @@ class Campaign:
         await self.instance.stop_workers()
 
     def _count(self, asked: list[Asked]) -> None:
-        kinds: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for each in asked:
-            fate = "unanswered" if each.status is None else "done" if each.done else "refused"
-            kinds[each.request.kind][fate] += 1
-            kinds[each.request.kind]["lost"] += each.lost
-            kinds[each.request.kind]["put off"] += each.put_off
-            if fate == "refused":
-                kinds[each.request.kind][f"{each.status} {each.slug}"] += 1
-        self.outcome.kinds = dict(kinds)
+        self.outcome.count(asked)
         self.outcome.injected = self.faults.done
         self.outcome.starts = sum(worker.starts for worker in self.instance.workers)
         self.outcome.failed_starts = sum(worker.failed_starts for worker in self.instance.workers)

@@ -1,7 +1,7 @@
 """One process of the crowd, `python -m tests.chaos.clients FOLDER PROCESS LIFE`, until the end is called.
 
-It reads `programme.json` in the folder and writes `journal-PROCESS-LIFE.jsonl` there. After a kill the next
-life takes up what the earlier ones asked and heard.
+It reads `programme.json` in the folder, again whenever that changes, and writes `journal-PROCESS-LIFE.jsonl`
+there. After a kill the next life takes up what the earlier ones asked and heard.
 """
 
 import asyncio
@@ -23,8 +23,10 @@ from tests.chaos.wire import Answer, Away, Lost, Wire
 
 API = "/api/registrations/v1"
 STAFF = "staff"
+PROGRAMME = "programme.json"
 THE_END = "the-end"
 """The file in the folder that asks every client to begin nothing new."""
+ROLES = ("staff", "volunteer")
 OVER = frozenset({"expired", "declined", "cancelled", "attended", "absent", "excused"})
 MEANT_FOR = {"priority": "waitlisted", "move": "waitlisted", "grant": "waitlisted", "no-answer": "offered"}
 """Whom staff choose for an action, as far as they know."""
@@ -62,8 +64,10 @@ class Desk:
     """What the clients of one process share: the connections, the journal, who was registered."""
 
     def __init__(self, folder: Path, process: int, life: int) -> None:
-        crowd = Crowd(**orjson.loads((folder / "programme.json").read_bytes()))
-        self.crowd = crowd
+        self._programme = folder / PROGRAMME
+        self._read_at = 0.0
+        self.hear_the_programme()
+        crowd = self.crowd
         self.process, self.life = process, life
         self.random = random.Random(f"{crowd.seed} {process} {life}")
         self.wire = Wire(crowd.patience)
@@ -74,6 +78,19 @@ class Desk:
         self.registers: deque[Request] = deque(maxlen=500)
         """Answered ones with a key: to be repeated."""
         self._numbers = count()
+
+    def hear_the_programme(self) -> None:
+        """Take in what is written there, if it is new."""
+        written_at = self._programme.stat().st_mtime
+        if written_at != self._read_at:
+            self._read_at = written_at
+            self.crowd = Crowd(**orjson.loads(self._programme.read_bytes()))
+            self._weights = [session["weight"] for session in self.crowd.sessions]
+
+    def choose_session(self, chosen: random.Random) -> dict[str, Any]:
+        """Where somebody might want a seat."""
+        (session,) = chosen.choices(self.crowd.sessions, self._weights)
+        return session
 
     def request(self, kind: str, method: str, path: str, **facts: Any) -> Request:
         return Request(f"{self.process}-{self.life}.{next(self._numbers)}", kind, method, API + path, **facts)
@@ -176,7 +193,6 @@ class Client:
         self._random = random.Random(f"{desk.crowd.seed} {desk.process} {desk.life} {number}")
         self._numbers = count()
         self._own: list[Own] = []
-        self._weights = [session["weight"] for session in desk.crowd.sessions]
         steps: dict[Callable[[], Awaitable[None]], float] = {
             self.register: 34,
             self.double_click: 4,
@@ -234,13 +250,15 @@ class Client:
             self._keep(again, await self._desk.ask(again))
 
     def _new_request(self, *, key: bool | None = None) -> Request:
-        (session,) = self._random.choices(self._desk.crowd.sessions, self._weights)
+        session = self._desk.choose_session(self._random)
         channel = self._random.choices(["web", "phone", "desk"], [80, 12, 8])[0]
         number = f"{self._desk.process} {self._desk.life} {self._number} {next(self._numbers)}"
         contact = {"email": f"personne.{number.replace(' ', '.')}@example.org"}
         if self._random.random() < 0.2:
             contact = {"mobile": f"418 555-{self._random.randrange(10_000):04}"}
         body: dict[str, Any] = {"channel": channel, "name": f"Personne {number}", "contact": contact}
+        # A session for professionals asks for both, and whoever sits in another may be moved to one.
+        body |= {"organisation": "Bibliothèque municipale", "role": self._random.choice(ROLES)}
         if len(session["kinds"]) > 1:
             body["seat_kind"] = self._random.choice(session["kinds"])
         with_key = key if key is not None else self._random.random() < 0.9
@@ -340,7 +358,7 @@ class Client:
             ]
             return {"before": self._random.choice([*waiting[-5:], None])} | reason
         if action == "transfer":
-            (session,) = self._random.choices(self._desk.crowd.sessions, self._weights)
+            session = self._desk.choose_session(self._random)
             return {"session_id": session["id"], "may_wait": self._random.random() < 0.3} | reason
         if action == "grant":
             return reason
@@ -380,7 +398,8 @@ async def run(folder: Path, process: int, life: int) -> None:
 
 async def _hear_the_end(desk: Desk, called: Path) -> None:
     """A file, not a signal: a process that has only just begun would die of one."""
-    while not called.exists():  # noqa: ASYNC110, ASYNC240 - another process calls it, and it is one look
+    while not called.exists():  # noqa: ASYNC240 - another process calls it, and it is one look
+        desk.hear_the_programme()
         await asyncio.sleep(0.1)
     desk.stop.set()
 

@@ -5,14 +5,15 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from tests.chaos.clients import THE_END
-from tests.chaos.instance import ADMIN_TOKEN, ROOT, Instance
+from tests.chaos.clients import PROGRAMME, THE_END
+from tests.chaos.instance import ADMIN_TOKEN, ROOT
 from tests.chaos.journal import Asked, read
-from tests.chaos.programme import Programme
 
 
 class Crowd:
@@ -22,24 +23,37 @@ class Crowd:
         self.lives = [0] * processes
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._told: dict[str, Any] = {}
 
     def start(
-        self, instance: Instance, programme: Programme, *, clients: int, seed: int, staff: list[str]
+        self,
+        ports: Sequence[int],
+        sessions: Sequence[Mapping[str, object]],
+        *,
+        clients: int,
+        seed: int,
+        staff: list[str],
+        think: float = 0.2,
     ) -> None:
         """Write down what they need to know and let them begin."""
-        told = {
+        self._told = {
             "seed": seed,
-            "ports": [worker.port for worker in instance.workers],
+            "ports": ports,
             "admin_token": ADMIN_TOKEN,
             "clients": max(1, clients // len(self.lives)),
             "cap": 8,
-            "think": 0.2,
+            "think": think,
             "patience": 8.0,
-            "sessions": programme.for_clients(),
             "staff_actions": staff,
         }
-        (self._folder / "programme.json").write_bytes(orjson.dumps(told))
+        self.tell(sessions)
         self._processes = [self._launch(number) for number in range(len(self.lives))]
+
+    def tell(self, sessions: Sequence[Mapping[str, object]]) -> None:
+        """Where they register from now on."""
+        written = self._folder / "programme.unfinished"
+        written.write_bytes(orjson.dumps(self._told | {"sessions": sessions}))
+        written.rename(self._folder / PROGRAMME)
 
     async def kill_one(self, chosen: random.Random) -> None:
         """Kill -9 a process of clients; the next life takes up what it had asked."""

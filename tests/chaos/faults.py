@@ -48,40 +48,30 @@ _AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, BusUnavailable)
 Fault = tuple[float, str]
 
 
-def schedule(seed: int, seconds: float) -> Sequence[Fault]:
+def schedule(
+    seed: int,
+    seconds: float,
+    per_minute: Mapping[str, float] = PER_MINUTE,
+    at_least: Mapping[str, int] = AT_LEAST,
+) -> Sequence[Fault]:
     """(second of the load, fault), in order. The same seed and length give the same list."""
     chosen = random.Random(f"faults {seed}")
     faults: list[Fault] = []
-    for what, rate in PER_MINUTE.items():
-        count = max(AT_LEAST.get(what, 0), round(rate * seconds / 60))
+    for what, rate in per_minute.items():
+        count = max(at_least.get(what, 0), round(rate * seconds / 60))
         if what == "jump the clock":
             count = min(count, MOST_JUMPS)
         faults += [(chosen.uniform(0.08, 0.92) * seconds, what) for _ in range(count)]
     return sorted(faults)
 
 
-class Faults:
-    """Does what the schedule says to a running instance; `done` counts it."""
+class Timetable:
+    """Does what a schedule says; `done` counts it."""
 
-    def __init__(self, seed: int, instance: Instance, crowd: Crowd, programme: Programme) -> None:
+    def __init__(self, deeds: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
         self.done: Counter[str] = Counter()
-        self._random = random.Random(f"victims {seed}")
-        self._instance, self._crowd, self._programme = instance, crowd, programme
-        self._bus = instance.bus_of("events")
-        self._plans = iter(programme.changes())
+        self._deeds = deeds
         self._under_way: set[asyncio.Task[None]] = set()
-        self._deeds: Mapping[str, Callable[[], Awaitable[None]]] = {
-            "kill a service": self._kill_a_service,
-            "kill every service": self._kill_every_service,
-            "restart a service": self._restart_a_service,
-            "freeze a service": self._freeze_a_service,
-            "kill PostgreSQL": self._kill_postgres,
-            "kill a backend": self._kill_a_backend,
-            "cut connections": self._cut_connections,
-            "kill clients": self._kill_clients,
-            "jump the clock": self._jump_the_clock,
-            "change a plan": self._change_a_plan,
-        }
 
     async def run(self, faults: Sequence[Fault], tell: Callable[[str], None]) -> None:
         """Each at its second; one that takes its time doesn't hold up the next."""
@@ -93,17 +83,40 @@ class Faults:
         if self._under_way:
             await asyncio.gather(*self._under_way)
 
+    async def _do(self, what: str, tell: Callable[[str], None]) -> None:
+        tell(what)
+        await self._deeds[what]()
+        self.done[what] += 1
+
+
+class Faults(Timetable):
+    """What goes wrong around one service."""
+
+    def __init__(self, seed: int, instance: Instance, crowd: Crowd, programme: Programme) -> None:
+        self._random = random.Random(f"victims {seed}")
+        self._instance, self._crowd, self._programme = instance, crowd, programme
+        self._bus = instance.bus_of("events")
+        self._plans = iter(programme.changes())
+        deeds: Mapping[str, Callable[[], Awaitable[None]]] = {
+            "kill a service": self._kill_a_service,
+            "kill every service": self._kill_every_service,
+            "restart a service": self._restart_a_service,
+            "freeze a service": self._freeze_a_service,
+            "kill PostgreSQL": self._kill_postgres,
+            "kill a backend": self._kill_a_backend,
+            "cut connections": self._cut_connections,
+            "kill clients": self._kill_clients,
+            "jump the clock": self._jump_the_clock,
+            "change a plan": self._change_a_plan,
+        }
+        super().__init__(deeds)
+
     async def publish(self) -> None:
         """Say every session as it stands."""
         await self._bus.publish(self._programme.announcements())
 
     async def close(self) -> None:
         await self._bus.close()
-
-    async def _do(self, what: str, tell: Callable[[str], None]) -> None:
-        tell(what)
-        await self._deeds[what]()
-        self.done[what] += 1
 
     async def _kill_a_service(self) -> None:
         self._a_worker().send(signal.SIGKILL)

@@ -24,17 +24,35 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a-secret-for-the-chaos-campaign"
 ADMIN_TOKEN = "an-admin-token-for-the-chaos"
 SERVICE = "registrations"
-_AWAY_AT_START = ("DATABASE_URL, BUS_URL : ", "DETAIL: ", "HINT: ")
+_AWAY_AT_START = ("DATABASE_URL, BUS_URL : ", "DATABASE_URL : ", "DETAIL: ", "HINT: ")
 """How a start is given up while PostgreSQL is away."""
 _TOLD_TO_END = ("timeout graceful shutdown exceeded",)
 """What the web server says of requests that it can't wait for; their clients are put off."""
+_KAFKA_AWAY = (
+    "Unable connect to",
+    "Unable to update metadata",
+    "NodeNotReadyError",
+    "KafkaConnectionError",
+    "RequestTimedOutError",
+    "CoordinatorNotAvailableError",
+    "NotLeaderForPartitionError",
+    "Heartbeat session expired",
+)
+"""What the client calls an error while its broker is away, though it goes on by itself."""
 
 
 class Worker:
-    """`python -m deploy.service registrations` on its own port, started again whenever it ends."""
+    """`python -m deploy.service SERVICE` on its own port, started again whenever it ends.
 
-    def __init__(self, number: int, environment: Mapping[str, str], log: Path) -> None:
+    Without a service it is `python -m deploy.local`, a whole instance, which talks to its operator too.
+    """
+
+    def __init__(
+        self, number: int, environment: Mapping[str, str], log: Path, service: str | None = SERVICE
+    ) -> None:
         self.number = number
+        self.service = service
+        self.name = f"process {number}" if service == SERVICE else log.stem
         self.port = _free_port()
         self.log = log
         self.starts = 0
@@ -79,7 +97,7 @@ class Worker:
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
-            self.wrong.append(f"process {self.number} did not end within 30 s of SIGTERM")
+            self.wrong.append(f"{self.name} did not end within 30 s of SIGTERM")
             self._process.kill()
             self._process.wait()
 
@@ -89,20 +107,24 @@ class Worker:
         errors = [line for line in lines if line.startswith("{") and '"info"' not in line[:200]]
         errors = [line for line in errors if orjson.loads(line)["level"] in {"error", "critical"}]
         errors = [line for line in errors if not any(told in line for told in _TOLD_TO_END)]
+        errors = [line for line in errors if not _is_of_kafka_being_away(orjson.loads(line))]
         strange = [line for line in lines if not line.startswith(("{", *_AWAY_AT_START))]
-        return [f"process {self.number}: {line:.3000}" for line in (*errors[:3], *strange[-12:])]
+        if self.service is None:
+            strange = [line for line in strange if line.startswith("Traceback")]
+        return [f"{self.name}: {line:.3000}" for line in (*errors[:3], *strange[-12:])]
 
     def state(self) -> str:
         alive = self._process is not None and self._process.poll() is None
         said = self.log.read_text("utf-8", "replace")[-1500:]
-        return f"process {self.number}: alive {alive}, ready {self.is_ready}, started {self.starts}:\n{said}"
+        return f"{self.name}: alive {alive}, ready {self.is_ready}, started {self.starts}:\n{said}"
 
     def _launch(self) -> subprocess.Popen[bytes]:
         self._asked = None
         self.starts += 1
+        program = ["deploy.local"] if self.service is None else ["deploy.service", self.service]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.service", SERVICE],
+                [sys.executable, "-m", *program],
                 cwd=ROOT,
                 env=self._environment,
                 stdout=log,
@@ -112,10 +134,11 @@ class Worker:
 
     async def _become_ready(self) -> None:
         wire = Wire(patience=5)
+        path = "/health" if self.service is None else f"/health/{self.service}"
         try:
             while True:
                 with suppress(Away, Lost):
-                    answer = await wire.request(self.port, "GET", f"/health/{SERVICE}", {})
+                    answer = await wire.request(self.port, "GET", path, {})
                     if answer.status == 200:
                         self._ready.set()
                         return
@@ -133,7 +156,7 @@ class Worker:
         if not was_ready:
             self.failed_starts += 1
             return
-        self.wrong.append(f"process {self.number} ended by itself with code {code}: see {self.log}")
+        self.wrong.append(f"{self.name} ended by itself with code {code}: see {self.log}")
 
 
 class Instance:
@@ -212,6 +235,11 @@ class Instance:
 
     def bus_of(self, service: str) -> PostgresBus:
         return PostgresBus(bus_url(self.url, "demo", service, SECRET))
+
+
+def _is_of_kafka_being_away(line: Mapping[str, Any]) -> bool:
+    by_client = str(line["logger"]).startswith("aiokafka")
+    return by_client and any(reason in line["message"] for reason in _KAFKA_AWAY)
 
 
 def _free_port() -> int:

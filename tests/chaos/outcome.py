@@ -1,8 +1,13 @@
 """What a campaign did and found, and how a person at a terminal reads it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tests.chaos.journal import Asked
+
+_SHOWN = 8
+"""Differences of each check that are printed."""
 _FATES = ("done", "refused", "unanswered", "lost", "put off")
 
 
@@ -21,6 +26,17 @@ class Outcome:
     figures: dict[str, int] = field(default_factory=dict)
     checked: dict[str, int] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+
+    def count(self, asked: Iterable[Asked]) -> None:
+        """Add up what became of these requests."""
+        for each in asked:
+            counts = self.kinds.setdefault(each.request.kind, Counter())
+            fate = "unanswered" if each.status is None else "done" if each.done else "refused"
+            counts[fate] += 1
+            counts["lost"] += each.lost
+            counts["put off"] += each.put_off
+            if fate == "refused":
+                counts[f"{each.status} {each.slug}"] += 1
 
     def note(self, check: str, found: list[str]) -> None:
         self.checked[check] = len(found)
@@ -48,8 +64,20 @@ def report(outcome: Outcome) -> str:
     ]
     for check, count in outcome.checked.items():
         lines.append(f"  {'holds' if not count else f'{count} differences':18} {check}")
-    lines += [f"DIFFERENCE {each}" for each in outcome.differences[:20]]
+    lines += [f"DIFFERENCE {each}" for each in _some_of_each(outcome.differences)]
     return "\n".join(lines)
+
+
+def _some_of_each(differences: Iterable[str]) -> list[str]:
+    """The first of each check: one that finds hundreds hides no other."""
+    shown: Counter[str] = Counter()
+    found = []
+    for each in differences:
+        check = each.partition(":")[0]
+        shown[check] += 1
+        if shown[check] <= _SHOWN:
+            found.append(each)
+    return found
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 
 from libs.database import database_name, in_database
+from libs.messaging.bus import Message
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
@@ -71,6 +72,25 @@ class Tables:
     """Whether the log was compacted before it was read."""
     touched: frozenset[str] = frozenset()
     """Registrations whose place in the line staff changed, or may have changed."""
+
+
+async def state(server_url: str, instance: str, log: Mapping[str, Sequence[Message]]) -> Tables:
+    """Everything as it is in an instance whose bus holds `log`, by the name of the stream."""
+    service = await asyncpg.connect(in_database(server_url, database_name(instance, "registrations")))
+    try:
+        await service.execute("begin isolation level repeatable read")
+        tables = await _read_tables(service)
+    finally:
+        await service.close()
+    tables.said = _said_in(log["registrations"])
+    tables.seats_said = _said_in(log["seats"])
+    tables.two_contents = [
+        f"{stream} {key} {version}"
+        for stream in ("registrations", "seats", "reach")
+        for (key, version), values in _by_version(log[stream]).items()
+        if len(values) > 1
+    ]
+    return tables
 
 
 async def snapshot(
@@ -181,6 +201,30 @@ async def _actions(service: Connection) -> Mapping[str, Counter[str]]:
     for row in await service.fetch("select registration_id::text as id, action from staff_action"):
         found[row["id"]][row["action"]] += 1
     return found
+
+
+def _said_in(messages: Sequence[Message]) -> dict[str, Said]:
+    by_key: defaultdict[str, list[Message]] = defaultdict(list)
+    for message in messages:
+        by_key[message.key].append(message)
+    found = {}
+    for key, said in by_key.items():
+        newest = max(said, key=_newness)
+        content = orjson.loads(newest.value) if newest.value is not None else {}
+        causes = frozenset((one["epoch"], one["version"], one["cause"]) for one in content.pop("causes", ()))
+        found[key] = Said(_newness(newest)[1], _newness(said[-1])[1], len(said), content, causes)
+    return found
+
+
+def _by_version(messages: Sequence[Message]) -> Mapping[tuple[str, int], set[bytes | None]]:
+    found: defaultdict[tuple[str, int], set[bytes | None]] = defaultdict(set)
+    for message in messages:
+        found[message.key, _newness(message)[1]].add(message.value)
+    return found
+
+
+def _newness(message: Message) -> tuple[int, int]:
+    return int(message.headers["ce_epoch"]), int(message.headers["ce_version"])
 
 
 _LEDGER = """

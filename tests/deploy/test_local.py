@@ -111,6 +111,21 @@ async def test_nothing_is_lost_when_everything_is_killed(start: Start, data_dir:
         assert kept.json()["title"] == SESSION["title"]
 
 
+def test_a_database_that_is_killed_while_it_is_prepared_ends_the_start_in_words(
+    start: Start, data_dir: Path
+) -> None:
+    runner = start()
+    assert runner.process.stdout is not None
+    for line in runner.process.stdout:
+        if "se préparent" in line:
+            break
+    kill_database(data_dir)
+
+    assert runner.end() == 1
+    assert "PostgreSQL s’est arrêté" in runner.errors
+    assert "Traceback" not in runner.errors
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> list[str]:
     """`make run` without the installation."""

@@ -66,6 +66,13 @@ async def run(url: str, statement: str) -> object:
         await connection.close()
 
 
+async def answers(url: str) -> bool:
+    try:
+        return await run(url, "select true") is True
+    except (OSError, asyncpg.PostgresError):
+        return False
+
+
 def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -135,14 +142,27 @@ async def test_a_server_that_dies_is_started_again(data_dir: Path) -> None:
         first = server.pid
         os.kill(first, signal.SIGKILL)
         await eventually(lambda: server.pid != first)
+        await eventually(lambda: answers(server.url))
+    finally:
+        stop.set()
+        await watch
+        server.stop()
 
-        async def answers() -> bool:
-            try:
-                return await run(server.url, "select true") is True
-            except (OSError, asyncpg.PostgresError):
-                return False
 
-        await eventually(answers)
+async def test_a_server_that_is_killed_while_it_starts_again_is_started_once_more(data_dir: Path) -> None:
+    """As when a machine is out of memory: what ended the server may end its recovery too."""
+    server = postgres.start(data_dir, durable=False)
+    stop = asyncio.Event()
+    watch = asyncio.create_task(server.keep_running(stop))
+    try:
+        for _time in range(2):
+            before = server.pid
+            os.kill(before, signal.SIGKILL)
+            while server.pid == before and not watch.done():  # noqa: ASYNC110 - a process is no event
+                await asyncio.sleep(0)
+
+        assert not watch.done()
+        await eventually(lambda: answers(server.url))
     finally:
         stop.set()
         await watch

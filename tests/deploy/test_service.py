@@ -123,6 +123,15 @@ async def test_without_the_administrator_a_service_needs_what_was_prepared(
     assert process.runner.stop() == 0
 
     server = await asyncpg.connect(in_database(own["DATABASE_URL"], "tournee_prepared_registrations"))
+    await server.execute("alter database tournee_prepared_registrations connection limit 0")
+    full = Runner(data_dir, without, module=["deploy.service", "registrations"])
+    assert full.end() == 2
+    # Nothing is to be prepared, and the reason is the server's alone, on one line.
+    assert "too many connections" in full.errors
+    assert "deploy.prepare" not in full.errors
+    assert len(full.errors.splitlines()) == 1
+
+    await server.execute("alter database tournee_prepared_registrations connection limit -1")
     await server.execute("delete from alembic_version")
     await server.close()
     behind = Runner(data_dir, without, module=["deploy.service", "registrations"])

@@ -138,8 +138,8 @@ class Region(RunningInstance):
 
     async def sessions(self) -> dict[str, dict[str, Any]]:
         """Every session that was published, with its seats, as the public may know them."""
-        facts = await self.rows("events", _SESSIONS)
-        seats = {row["session_id"]: dict(row) for row in await self.rows("registrations", _SEATS)}
+        facts = await self.rows("events", SESSIONS)
+        seats = {row["session_id"]: dict(row) for row in await self.rows("registrations", SEATS)}
         found = {}
         for row in facts:
             session = {name: row[name] for name in SESSION_FIELDS}
@@ -228,7 +228,7 @@ class Country:
 
     async def cells(self, instance: str) -> dict[str, dict[str, Any]]:
         """The cells of counts that the view holds of an instance, by key, in the form in which they came."""
-        rows = await self.rows(_CELLS, instance)
+        rows = await self.rows(CELLS, instance)
         return {row["key"]: _json(row["cell"]) for row in rows}
 
     async def state(self) -> dict[str, Any]:
@@ -401,13 +401,13 @@ def _json(text: str) -> dict[str, Any]:
 
 
 _SEAT_COUNTS = ("capacity", "confirmed", "offered", "waitlisted")
-_SESSIONS = """
+SESSIONS = """
 select id, status, title, stream, theme, level, language, modality, region,
     to_char(starts_at, 'YYYY-MM-DD"T"HH24:MI:SS') as starts_at_local,
     capacity_on_site + capacity_online as planned
 from session where status <> 'draft'
 """
-_SEATS = """
+SEATS = """
 select session.id as session_id,
     (select coalesce(sum(effective), 0)::int from seat_pool where session_id = session.id) as capacity,
     count(r.id) filter (where r.status in ('confirmed', 'attended', 'absent', 'excused'))::int as confirmed,
@@ -430,7 +430,7 @@ _WALK_INS = f"""
 select {_KIND}, walk_ins as n, walk_ins * {_MINUTES} as minutes
 from session_outcome join session on session.id = session_id where walk_ins > 0
 """
-_CELLS = """
+CELLS = """
 select key, json_build_object('kind', 'operational', 'month', to_char(month, 'YYYY-MM'), 'region', region,
     'stream', stream, 'theme', theme, 'channel', channel, 'modality', modality,
     'registrations', registrations, 'confirmed_at_start', confirmed_at_start,

@@ -5,12 +5,13 @@ import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import orjson
 
 from libs.messaging import topics
-from libs.messaging.contracts import HeldSeats, SeatCounts, SessionState
+from libs.messaging.contracts import HeldSeats, SeatCounts, SessionAccess, SessionState
 from libs.messaging.federated import MINUTES, FederatedTally
 from services.registrations import profiles, tally_queries
 from services.registrations.retention import erase_due
@@ -103,6 +104,13 @@ async def test_a_month_is_counted_by_region_stream_theme_channel_and_modality(
     assert (phone["registrations"], phone["waitlisted_at_start"]) == ({"waitlisted": 1}, 1)
     none = cells[f"{stem}/none/on_site"]
     assert (none["walk_ins"], none["walk_in_minutes"], none["registrations"]) == (3, 360, {})
+
+
+async def test_a_session_of_which_only_the_access_has_arrived_is_not_counted(instance: Instance) -> None:
+    """The two come by streams of their own, in whatever order."""
+    await instance.hear(SessionAccess(session_id=uuid4(), online_url="https://rencontre.example.org/salle"))
+
+    assert await count(instance) == 0
 
 
 async def test_counting_again_announces_nothing(instance: Instance, shift_clock: ShiftClock) -> None:
