@@ -1,10 +1,12 @@
 """A session's own page, a tour's, the programme on paper, and the small pages."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 from xml.etree import ElementTree
 
 import pytest
+from fastapi import FastAPI
 from httpx import AsyncClient
 
 from libs.database import Database
@@ -246,3 +248,11 @@ async def test_search_engines_find_what_is_public(public: AsyncClient, database:
     assert "Disallow: /mon-inscription/" in robots.text
     assert f"http://testserver/seances/{shown.id}" in addresses
     assert f"http://testserver/seances/{draft.id}" not in addresses
+
+
+async def test_who_has_text_messages_sent_says_through_whom(public: AsyncClient, app: FastAPI) -> None:
+    words_of_it = "par une entreprise de textos"
+    assert words_of_it not in (await public.get("/vie-privee")).text
+    settings = app.state.service.settings.model_copy(update={"sms_url": "https://sms.example.org/"})
+    app.state.service = replace(app.state.service, settings=settings)
+    assert words_of_it in (await public.get("/vie-privee")).text

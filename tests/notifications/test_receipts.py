@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -18,13 +19,19 @@ from services.notifications.receipts import (
     twilio_signature,
 )
 from services.notifications.sms import Gateway
-from tests.notifications.gateway import TOKEN, receipt
+from tests.notifications import gateway
+from tests.notifications.gateway import TOKEN
 
 NOW = datetime.now(UTC)
 GENERIC = Gateway("generic", "https://gateway.example.org/", TOKEN)
 ADDRESS = "https://agenda.example.org/api/notifications/v1/sms/receipts"
 TWILIO = Gateway("twilio", "https://api.twilio.com/", TOKEN, account="AC1", callback=ADDRESS)
 ID = uuid4()
+
+
+def receipt(id_: UUID, status: str, **given: Any) -> tuple[bytes, dict[str, str]]:
+    """A generic receipt signed at NOW."""
+    return gateway.receipt(id_, status, **({"at": NOW} | given))
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:
