@@ -5,6 +5,7 @@ who wait have joined, no newcomer is admitted to it (`registering_sql.READ`), so
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from libs.clock import decision_time
 from libs.database import Database
 from libs.messaging.contracts import SessionState
 from libs.settings import Settings
-from libs.web.problems import Problem
+from libs.web.problems import Problem, Unavailable
 from services.registrations import opening, waits
 from services.registrations.confirmation import new_number
 from services.registrations.draw import Stage
@@ -91,8 +92,10 @@ class Joining:
         for wait_id in due:
             await self.join_wait(wait_id)
         for wait_id in over:
-            async with self._database.transaction() as tx:
-                await waits.run_out(tx, self._settings, wait_id)
+            # A wait that is joining lines at this very moment is over in the next pass.
+            with suppress(Unavailable):
+                async with self._database.transaction() as tx:
+                    await waits.run_out(tx, self._settings, wait_id)
 
     async def sweep(self) -> None:
         """Compare all waits with all sessions: a wait and a session may begin at the same moment."""

@@ -5,6 +5,7 @@ somebody who accepts while a line is being joined, never wait for each other.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
@@ -31,6 +32,10 @@ By = Literal["person", "staff"]
 
 _TRIES = 5
 """How often the lines of a wait may grow while they are being locked."""
+
+
+class _Grown(Exception):
+    """The wait has joined another line meanwhile."""
 
 
 @dataclass(slots=True)
@@ -97,22 +102,29 @@ async def _lock_lines(
 ) -> tuple[dict[UUID, Seating | None], Wait, list[Registration]]:
     """Every session in whose line the wait stands, the wait, and its live registrations."""
     for _ in range(_TRIES):
-        ids = await _sessions_of(tx, wait_id)
-        savepoint = await tx.begin_nested()
-        seatings = await lock_all(tx, settings, {*ids, *also})
-        wait = await tx.get(Wait, wait_id, with_for_update={"key_share": True}, populate_existing=True)
-        if wait is None:
-            raise WaitUnknown
-        stops = await _live(tx, wait_id)
-        if {stop.session_id for stop in stops} <= seatings.keys():
-            await savepoint.commit()
-            for stop in stops:
-                seating = seatings[stop.session_id]
-                assert seating is not None, "a registration's session is known"
-                seating.know(stop)
-            return seatings, wait, stops
-        await savepoint.rollback()
+        with suppress(_Grown):
+            # What is locked within is let go when it ends in vain.
+            async with tx.begin_nested():
+                return await _lock_known_lines(tx, settings, wait_id, also)
     raise Unavailable
+
+
+async def _lock_known_lines(
+    tx: AsyncSession, settings: Settings, wait_id: UUID, also: Sequence[UUID]
+) -> tuple[dict[UUID, Seating | None], Wait, list[Registration]]:
+    """Those in which it stands now. Raises `_Grown` if it stands in another one once they are locked."""
+    ids = await _sessions_of(tx, wait_id)
+    seatings = await lock_all(tx, settings, {*ids, *also})
+    wait = await tx.get(Wait, wait_id, with_for_update={"key_share": True}, populate_existing=True)
+    if wait is None:
+        raise WaitUnknown
+    stops = await _live(tx, wait_id)
+    for stop in stops:
+        seating = seatings.get(stop.session_id)
+        if seating is None:
+            raise _Grown
+        seating.know(stop)
+    return seatings, wait, stops
 
 
 async def leave_lines(seatings: dict[UUID, Seating | None], stops: Sequence[Registration]) -> None:

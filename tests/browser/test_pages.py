@@ -1,6 +1,7 @@
 """Every page, as axe-core and a narrow window see it: no violation, nothing wider than the screen."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +64,26 @@ async def test_the_staff_pages(demo: RunningInstance, visit: Any, width: int, ho
     paths = await linked(visitor, await a_line(demo, hour), *STAFF)
     assert {"rang", "priorite", "place-en-plus", "transfert"} <= {path.rpartition("/")[2] for path in paths}
     await visit_all(visitor, [*STAFF, *paths])
+
+
+@pytest.mark.parametrize(("width", "language"), [(1100, "fr"), (320, "en")])
+async def test_the_pages_of_a_wait(demo: RunningInstance, visit: Any, width: int, language: str) -> None:
+    today = datetime.now(UTC).date()
+    body = {
+        "channel": "web",
+        "name": f"Odile Bouchard {width}",
+        "contact": {"email": f"odile{width}@example.org"},
+        "theme": "courriel",
+        "first_day": today.isoformat(),
+        "last_day": (today + timedelta(days=90)).isoformat(),
+    }
+    wait = await demo.post("/api/registrations/v1/waits", body)
+    own, desk = f"/mon-attente/{wait['manage_token']}", f"/guichet/attentes/{wait['id']}"
+    visitor = await visit(width=width)
+    await visitor.goto(f"/?lang={language}")
+    await visit_all(visitor, ["/attendre?sujet=courriel", "/attendre/deja-note", own, f"{own}/terminer"])
+    await visitor.sign_in()
+    await visit_all(visitor, ["/guichet/attentes", "/guichet/attentes/nouvelle", desk, f"{desk}/terminer"])
 
 
 async def a_line(demo: RunningInstance, hour: int) -> str:

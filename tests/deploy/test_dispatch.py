@@ -18,6 +18,8 @@ from deploy.dispatch import service_at
         ("/inscription/123", "registrations"),
         ("/inscriptions", "events"),
         ("/mon-inscription/abc/annuler", "registrations"),
+        ("/attendre", "registrations"),
+        ("/mon-attente/abc/terminer", "registrations"),
         ("/guichet", "registrations"),
         ("/guichet/", "registrations"),
         ("/guichet/seances/1", "registrations"),

@@ -262,7 +262,9 @@ async def test_nothing_found_leads_on(public: AsyncClient, database: Database) -
     await save(database, venue("Bibliothèque Gatien-Lapointe", municipality="Trois-Rivières", region="04",
                                latitude=46.343, longitude=-72.543))  # fmt: skip
     text = await said(public, "?near=trois-rivieres&theme=courriel")
+    page = (await public.get("/?near=trois-rivieres&theme=courriel")).text
 
+    assert 'href="/attendre?sujet=courriel&amp;pres=trois-rivieres"' in page, "one can wait for it"
     assert "Aucun atelier ne correspond à tous ces choix." in text
     assert "Chercher sans ce choix : Près de Trois-Rivières" in text
     assert "Les ateliers les plus proches" in text

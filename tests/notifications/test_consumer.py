@@ -1,5 +1,6 @@
 """What `registrations` says becomes notices: once per cause, whatever is repeated, reordered or lost."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -35,6 +36,26 @@ async def test_duplicates_and_late_copies_tell_nothing_twice(office: Office) -> 
         ("offered", "superseded"),
         ("confirmed", "queued"),
     ]
+
+
+async def test_a_wait_is_told_of_once_and_needs_no_word_any_more_once_a_seat_was_found(
+    office: Office,
+) -> None:
+    """The end comes without a cause: the news of the seat tells the whole story."""
+    noted = Person().after(cause_of("wait_noted", status="waitlisted"))
+    await office.hear(noted)
+    assert await office.notices(noted) == [("wait_noted", "queued")]
+    found = replace(noted, status="cancelled")
+    await office.inbox.handle([found.message(version=2)])
+    assert await office.notices(noted) == [("wait_noted", "superseded")]
+
+
+async def test_the_end_of_a_wait_is_told_after_its_beginning(office: Office) -> None:
+    ended = Person(status="cancelled").after(
+        cause_of("wait_noted", status="waitlisted"), cause_of("wait_over", version=2, status="cancelled")
+    )
+    await office.hear(ended)
+    assert await office.notices(ended) == [("wait_noted", "queued"), ("wait_over", "queued")]
 
 
 async def test_compaction_loses_no_cause(office: Office) -> None:

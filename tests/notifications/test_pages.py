@@ -1,7 +1,7 @@
 """The call list, as the team uses it."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from libs.clock import zone
-from libs.messaging.contracts import Cause, ContactDetails
+from libs.messaging.contracts import Cause, ContactDetails, WaitFacts
 from services.notifications.housekeeping import Housekeeping
 from tests.notifications.conftest import Office, ShiftClock
 from tests.notifications.facts import Person, alternative, at_time, cause_of, elsewhere, session_facts
@@ -328,3 +328,19 @@ async def test_what_people_typed_is_only_text(client: httpx.AsyncClient, office:
     address = await hear_one(office, name="<script>alert(1)</script>")
     for page in (await client.get(address), await client.get("/guichet/appels")):
         assert "<script>alert" not in page.text
+
+
+async def test_a_call_about_a_wait_leads_to_it_and_says_its_days(
+    client: httpx.AsyncClient, office: Office
+) -> None:
+    wish = WaitFacts(
+        theme="courriel", regions=("03",), first_day=date(2027, 1, 5), last_day=date(2027, 3, 31)
+    )
+    address = await hear_one(office, cause_of("wait_noted", status="waitlisted", wait=wish))
+    page = await client.get(address)
+    assert page.status_code == 200
+    assert "Dire que l’attente de la personne est notée" in text_of(page)
+    assert "Du mardi 5 janvier 2027 au mercredi 31 mars 2027" in text_of(page)
+    assert "/guichet/attentes/" in page.text
+    assert "/guichet/inscriptions/" not in page.text
+    assert (await client.get("/guichet/appels")).status_code == 200

@@ -98,6 +98,7 @@ async def test_a_request_id_that_could_break_a_log_line_is_replaced(make_app: Ap
     ("path", "shown"),
     [
         ("/mon-inscription/abc", "/mon-inscription/***"),
+        ("/mon-attente/abc/terminer", "/mon-attente/***"),
         ("/mon-inscription/abc/annuler", "/mon-inscription/***"),
         ("/connexion/abc\nx", "/connexion/***"),
         ("/desabonnement/abc", "/desabonnement/***"),
