@@ -311,8 +311,11 @@ class RegistrationState(Contract):
 
 
 class Attempt(Contract):
-    """One try to tell somebody something. `result` is a code: `sent`, what the team noted (`no_answer`), or
-    what a server answered (`RCPT 550 5.1.1`), never anybody's words. `at` is None where it wasn't kept."""
+    """One try to tell somebody something.
+
+    `result` is a code: `sent`, `delayed`, what the team noted (`no_answer`), or what a server answered
+    (`RCPT 550 5.1.1`), never anybody's words. `at` is None where it wasn't kept.
+    """
 
     route: str
     result: str

@@ -130,6 +130,8 @@ def attempts(delivery: Any, calls: Sequence[Attempt]) -> tuple[Attempt, ...]:
     by_mail = []
     if delivery.status == "sent":
         by_mail = [Attempt(route=delivery.route, result="sent", at=delivery.sent_at)]
+    elif delivery.last_error is not None and delivery.status == "queued" and delivery.route == "email":
+        by_mail = [Attempt(route="email", result="delayed")]
     elif delivery.last_error is not None:
         by_mail = [Attempt(route="email", result=delivery.last_error)]
     elif "email" in delivery.tried_routes:

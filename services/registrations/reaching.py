@@ -13,7 +13,8 @@ from libs.web.i18n import LazyString, _, ngettext
 State = Literal["told", "waiting", "trying", "unreached"]
 """`waiting`: nobody has tried yet; `trying`: tried in vain so far; `unreached`: no route is left."""
 
-_REACHED = frozenset({"sent", "delivered", "reached", "told", "posted"})
+_NOT_IN_VAIN = frozenset({"sent", "delivered", "reached", "told", "posted", "delayed"})
+"""The person has it, or a machine goes on trying."""
 
 ROUTES = {
     "email": _("par courriel"),
@@ -27,6 +28,9 @@ RESULTS = {
     "reached": _("personne jointe"),
     "told": _("personne prévenue autrement"),
     "posted": _("lettre postée"),
+    "undelivered": _("pas arrivé"),
+    "refused": _("refusé"),
+    "delayed": _("pas encore parti"),
     "left_message": _("message laissé"),
     "no_answer": _("pas de réponse"),
     "wrong_number": _("mauvais numéro"),
@@ -52,7 +56,7 @@ class Reach:
     @property
     def in_vain(self) -> tuple[Attempt, ...]:
         """The tries that reached nobody."""
-        return tuple(one for one in self.notice.tried if one.result not in _REACHED)
+        return tuple(one for one in self.notice.tried if one.result not in _NOT_IN_VAIN)
 
     @property
     def routes(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ async def own_pages(demo: RunningInstance) -> list[str]:
         if link:
             found[str(mail["Subject"]).partition("\u00a0:")[0]] = link.group()
     assert len(found) >= 4, "the demonstration shows people in several states"
-    return list(found.values())
+    return [*found.values(), *(f"{link}/presence" for link in found.values())]
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ async def rewind_everything(instance: RunningInstance) -> None:
     secret = (instance.data_dir / "secret-key").read_text().strip()
     for service, read in (
         ("events", [topics.SEATS, topics.REACH]),
-        ("registrations", [topics.SESSIONS, topics.SESSION_ACCESS]),
+        ("registrations", [topics.SESSIONS, topics.SESSION_ACCESS, topics.REACHED]),
         ("notifications", [topics.REGISTRATIONS]),
     ):
         bus = PostgresBus(bus_url(admin, "demo", service, secret))

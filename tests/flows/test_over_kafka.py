@@ -64,7 +64,7 @@ async def test_a_replay_of_every_stream_sends_nothing(
     before = len(await instance.mails())
     for service, read in (
         ("events", [topics.SEATS, topics.REACH]),
-        ("registrations", [topics.SESSIONS, topics.SESSION_ACCESS]),
+        ("registrations", [topics.SESSIONS, topics.SESSION_ACCESS, topics.REACHED]),
         ("notifications", [topics.REGISTRATIONS]),
     ):
         bus = KafkaBus(

@@ -125,3 +125,18 @@ async def test_times_of_four_provinces_are_right_to_the_minute(instance: Running
         answer = await instance.public(session["id"])
         starts_at = datetime.fromisoformat(answer["starts_at"])
         assert starts_at == datetime.fromisoformat(f"2027-01-20T13:30:00{offset}"), zone
+
+
+async def test_whom_a_letter_reached_is_known_wherever_one_looks(instance: RunningInstance) -> None:
+    """From the mail server's answer over the stream `reached` to the registration."""
+    session = await instance.published(capacity=2)
+    mailed = await instance.register(session["id"], "Denise Roy")
+    await instance.mails_to("Denise Roy", 1)
+
+    async def is_known() -> bool:
+        found = (await instance.show(mailed))["reached"]
+        return [(one["cause"], one["outcome"], one["route"]) for one in found] == [
+            ("confirmed", "told", "email")
+        ]
+
+    await eventually(is_known)
