@@ -12,6 +12,7 @@ from uuid import UUID
 
 from libs.messaging.contracts import HeldSeats
 from libs.messaging.contracts import Release as DatedRelease
+from services.registrations import gathering
 from services.registrations.pools import Plan
 from services.registrations.seatbook import (
     Accept,
@@ -29,6 +30,8 @@ from services.registrations.seatbook import (
     Replan,
     Request,
     SeatBook,
+    Shrink,
+    Split,
     Terms,
 )
 
@@ -38,7 +41,7 @@ OPEN = "open"
 _NAMES: Mapping[type[Any], str] = {
     Replan: "replan", Request: "request", Cancel: "cancel", Accept: "accept", Decline: "decline",
     Lapse: "lapse", NoAnswer: "no_answer", Release: "release", Grant: "grant", Move: "move",
-    Prioritise: "prioritise", Attend: "attend",
+    Prioritise: "prioritise", Attend: "attend", Split: "split", Shrink: "shrink",
 }  # fmt: skip
 
 
@@ -83,14 +86,18 @@ def inputs_of(command: Command) -> dict[str, Any]:
     match command:
         case Replan(terms):
             return terms_json(terms)
-        case Request(ref, kind, channel):
-            return {"ref": ref, "kind": kind, "channel": channel}
+        case Request(ref, kind, channel, size):
+            return {"ref": ref, "kind": kind, "channel": channel} | ({"size": size} if size != 1 else {})
         case Move(ref, before):
             return {"ref": ref, "before": before}
         case Prioritise(ref, priority):
             return {"ref": ref, "priority": priority}
         case Attend(ref, outcome):
             return {"ref": ref, "outcome": outcome}
+        case Split(ref, new_ref, size):
+            return {"ref": ref, "new_ref": new_ref, "size": size}
+        case Shrink(ref, size):
+            return {"ref": ref, "size": size}
         case Cancel(ref) | Accept(ref) | Decline(ref) | NoAnswer(ref) | Grant(ref):
             return {"ref": ref}
         case Lapse() | Release():
@@ -105,7 +112,7 @@ def command_of(found: Entry) -> Command:
             case "replan":
                 return Replan(terms_of_json(inputs))
             case "request":
-                return Request(UUID(inputs["ref"]), inputs["kind"], inputs["channel"])
+                return Request(UUID(inputs["ref"]), inputs["kind"], inputs["channel"], inputs.get("size", 1))
             case "move":
                 before = inputs["before"]
                 return Move(UUID(inputs["ref"]), None if before is None else UUID(before))
@@ -113,6 +120,10 @@ def command_of(found: Entry) -> Command:
                 return Prioritise(UUID(inputs["ref"]), inputs["priority"])
             case "attend":
                 return Attend(UUID(inputs["ref"]), inputs["outcome"])
+            case "split":
+                return Split(UUID(inputs["ref"]), UUID(inputs["new_ref"]), inputs["size"])
+            case "shrink":
+                return Shrink(UUID(inputs["ref"]), inputs["size"])
             case "lapse":
                 return Lapse()
             case "release":
@@ -154,6 +165,12 @@ def standing(person: Person) -> dict[str, Any]:
         found["granted"] = True
     if person.offer_until is not None:
         found["until"] = person.offer_until.isoformat()
+    if person.size != 1:
+        found["size"] = person.size
+    if person.gather is not None:
+        found["gather"] = person.gather.isoformat()
+    if person.gathered:
+        found["gathered"] = True
     return found
 
 
@@ -165,7 +182,7 @@ def _digits(place: Decimal) -> str:
 
 def person_of(found: Mapping[str, Any]) -> Person:
     """The reverse of `standing`."""
-    place, until = found.get("place"), found.get("until")
+    place, until, gather = found.get("place"), found.get("until"), found.get("gather")
     return Person(
         ref=UUID(found["ref"]),
         seq=found["seq"],
@@ -177,11 +194,15 @@ def person_of(found: Mapping[str, Any]) -> Person:
         place=None if place is None else Decimal(place),
         granted=found.get("granted", False),
         offer_until=None if until is None else datetime.fromisoformat(until),
+        size=found.get("size", 1),
+        gather=None if gather is None else datetime.fromisoformat(gather),
+        gathered=found.get("gathered", False),
     )
 
 
 def terms_json(terms: Terms) -> dict[str, Any]:
-    return {
+    """What is as usual is left out of what was added since the first entries were written."""
+    found: dict[str, Any] = {
         "capacity": dict(terms.plan.capacity),
         "held": [[item.seat_kind, item.channel, item.seats] for item in terms.plan.held],
         "releases": [
@@ -193,6 +214,11 @@ def terms_json(terms: Terms) -> dict[str, Any]:
         "offer_hours": terms.offer_hours,
         "limit": terms.limit,
     }
+    if terms.party_limit != 1:
+        found["party_limit"] = terms.party_limit
+    if terms.gather_hours != gathering.USUAL_HOURS:
+        found["gather_hours"] = terms.gather_hours
+    return found
 
 
 def terms_of_json(found: Mapping[str, Any]) -> Terms:
@@ -210,4 +236,6 @@ def terms_of_json(found: Mapping[str, Any]) -> Terms:
         status=found["status"],
         offer_hours=found["offer_hours"],
         limit=found["limit"],
+        party_limit=found.get("party_limit", 1),
+        gather_hours=found.get("gather_hours", gathering.USUAL_HOURS),
     )

@@ -11,7 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.messaging.contracts import SessionState
-from services.registrations import offers, pools, waitlist
+from services.registrations import gathering, offers, pools, waitlist
 from services.registrations.pools import GENERAL, Plan, PoolKey
 
 LIVE = ("pending", "waitlisted", "offered", "confirmed")
@@ -54,6 +54,14 @@ class NoSeat(Refused):
     """Only somebody who had a seat at the session can have come to it, or not."""
 
 
+class PartyTooLarge(Refused):
+    """The session takes no party of that many."""
+
+
+class NotSmaller(Refused):
+    """A party can only become smaller, and somebody of it must still come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What `events` says of a session, as far as seats depend on it. Instants are UTC."""
@@ -64,6 +72,8 @@ class Terms:
     status: str = "published"
     offer_hours: float = 24
     limit: int | None = None
+    party_limit: int = 1
+    gather_hours: float = gathering.USUAL_HOURS
 
 
 def terms_of(facts: SessionState) -> Terms:
@@ -75,6 +85,8 @@ def terms_of(facts: SessionState) -> Terms:
         status=facts.status,
         offer_hours=facts.waitlist.offer_hours,
         limit=facts.waitlist.limit,
+        party_limit=facts.party.limit,
+        gather_hours=facts.party.gather_hours,
     )
 
 
@@ -83,6 +95,8 @@ class Person:
     """Where somebody stands. `ref` is random; `place` is set once staff have moved them in the line.
 
     `pool` is the channel of the pool whose seat they use ("" for everybody's), None without a seat.
+    `size`: how many seats they take, all in one pool: more than one is a party. `gather`: until when the
+    seats that are free are kept for the party; `gathered`: it had its time, and no more are kept for it.
     """
 
     ref: UUID
@@ -95,17 +109,25 @@ class Person:
     place: Decimal | None = None
     granted: bool = False
     offer_until: datetime | None = None
+    size: int = 1
+    gather: datetime | None = None
+    gathered: bool = False
 
 
 @dataclass(slots=True)
 class Pool:
-    """The seats of one pool. `waiting`: how many people wait who may use it; `granted`: over capacity."""
+    """The seats of one pool. `granted` ones are over capacity.
+
+    `waiting`: how many requests wait that may use it, a party being one; `gathering`: how many of those
+    have its free seats kept for them.
+    """
 
     effective: int = 0
     confirmed: int = 0
     offered: int = 0
     waiting: int = 0
     granted: int = 0
+    gathering: int = 0
 
     @property
     def used(self) -> int:
@@ -125,11 +147,12 @@ class Replan:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks for a seat."""
+    """Somebody asks for a seat, or for several that are of use together only."""
 
     ref: UUID
     kind: str
     channel: str
+    size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +178,7 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class Lapse:
-    """Record every offer whose end has passed."""
+    """Record every offer, and every gathering of seats, whose end has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +224,23 @@ class Attend:
     outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`size` of a party that waits go on as `new_ref`, right behind the others, who keep their place."""
+
+    ref: UUID
+    new_ref: UUID
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shrink:
+    """Fewer come: the party takes `size` seats from now on, and the others go to those who wait."""
+
+    ref: UUID
+    size: int
+
+
 Command = (
     Replan
     | Request
@@ -214,6 +254,8 @@ Command = (
     | Move
     | Prioritise
     | Attend
+    | Split
+    | Shrink
 )
 KEEPS_SHARES = (Request, Accept, Move, Prioritise, Attend)
 """The commands that leave every pool as large as it was; the others carry out what releases are due."""
@@ -256,7 +298,7 @@ class SeatBook:
         """
         match command:
             case Request():
-                return (self._request(command),)
+                return (self._request(command, now),)
             case Replan():
                 touched = self._replan(command.terms, now)
             case Cancel():
@@ -268,6 +310,7 @@ class SeatBook:
             case Lapse():
                 late = [person for person in self._all("offered") if _is_late(person, now)]
                 touched = [self._end(person, "expired") for person in late]
+                touched += [self._stop_gathering(one) for one in self._gatherers() if _is_late(one, now)]
             case NoAnswer():
                 touched = [self._no_answer(command.ref, now)]
             case Release():
@@ -280,17 +323,23 @@ class SeatBook:
                 return (self._prioritise(self._waiting(command.ref), command.priority),)
             case Attend():
                 return (self._attend(self._seated(command.ref), command.outcome, now),)
+            case Split():
+                touched = self._split(self._waiting(command.ref), command)
+            case Shrink():
+                touched = [self._shrink(self._live(command.ref), command.size)]
         return _once_each([*touched, *self._settle(now)])
 
     def is_over(self, now: datetime) -> bool:
         """Whether no seat of this session can change hands any more."""
         return self.terms.status != "published" or now >= self.terms.starts_at
 
-    def seat_for(self, kind: str, channel: str) -> PoolKey | None:
-        """The pool that gives a newcomer a seat: none that somebody waits for (rule S2)."""
-        return waitlist.pool_for(
-            {key: pool.free for key, pool in self.pools.items() if not pool.waiting}, kind, channel
-        )
+    def seat_for(self, kind: str, channel: str, size: int = 1) -> PoolKey | None:
+        """The pool that gives a newcomer their seats, if any (rule S2).
+
+        Nobody who waits fits into the seats that are free, or they would have been offered them; what
+        gathers for a party is not there for anybody else.
+        """
+        return waitlist.pool_for(self._unkept(), kind, channel, size)
 
     def line(self) -> list[Person]:
         """Everybody in the book who waits, in order."""
@@ -306,15 +355,19 @@ class SeatBook:
 
     # What each command does.
 
-    def _request(self, asked: Request) -> Person:
-        key = self.seat_for(asked.kind, asked.channel)
+    def _request(self, asked: Request, now: datetime) -> Person:
+        if asked.size > self.terms.party_limit:
+            raise PartyTooLarge
+        key = self.seat_for(asked.kind, asked.channel, asked.size)
         if key is None and self.terms.limit is not None and self.waiting >= self.terms.limit:
             raise Full
         self.last_seq += 1
-        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel)
+        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel, size=asked.size)
         self.people[person.ref] = person
         if key is None:
             self._become(person, "waitlisted")
+            if not self.is_over(now) and waitlist.may_gather(person, self._unkept(), self.room()):
+                self._gather(person, now)
         else:
             self._become(person, "confirmed", key.channel)
         return person
@@ -366,6 +419,42 @@ class SeatBook:
         self._become(person, outcome, person.pool)
         return person
 
+    def _split(self, person: Person, asked: Split) -> list[Person]:
+        """The new part has no more claim to a gathering than the party that it leaves."""
+        if not 0 < asked.size < person.size:
+            raise NotSmaller
+        rest = [one for one in self.line() if one.priority == person.priority]
+        behind = rest[rest.index(person) + 1 :]
+        self.last_seq += 1
+        new = Person(
+            asked.new_ref,
+            self.last_seq,
+            person.kind,
+            person.channel,
+            priority=person.priority,
+            place=waitlist.between(person, behind[0]) if behind else None,
+            size=asked.size,
+            gathered=person.gathered or person.gather is not None,
+        )
+        self._resize(person, person.size - asked.size)
+        self.people[new.ref] = new
+        self._become(new, "waitlisted")
+        return [person, new]
+
+    def _shrink(self, person: Person, size: int) -> Person:
+        if not 0 < size < person.size:
+            raise NotSmaller
+        return self._resize(person, size)
+
+    def _resize(self, person: Person, size: int) -> Person:
+        """One person alone needs no gathering: any seat will do."""
+        self._count(person, -1)
+        person.size = size
+        if size == 1 and person.gather is not None:
+            person.gather, person.gathered = None, True
+        self._count(person, +1)
+        return person
+
     def _replan(self, terms: Terms, now: datetime) -> list[Person]:
         earlier = terms.starts_at < self.terms.starts_at
         self.terms = terms
@@ -378,6 +467,11 @@ class SeatBook:
                 if person.offer_until is not None and person.offer_until > latest:
                     person.offer_until = latest
                     touched.append(person)
+            latest = offers.expires_at(now, terms.starts_at, terms.gather_hours)
+            for person in self._gatherers():
+                if person.gather is not None and person.gather > latest:
+                    person.gather = latest
+                    touched.append(person)
         return touched
 
     def _strangers(self, kinds: tuple[str, ...]) -> list[Person]:
@@ -387,6 +481,8 @@ class SeatBook:
         """The session moved online, or into a room: everybody keeps what they had, seat or place."""
         self._count(person, -1)
         person.kind = kind
+        if person.gather is not None:
+            person.gather, person.gathered = None, True
         if person.pool is not None:
             person.pool = GENERAL
         self._count(person, +1)
@@ -395,16 +491,70 @@ class SeatBook:
     # Seats that change hands.
 
     def _settle(self, now: datetime) -> Iterator[Person]:
-        """Share the seats out anew, then offer each free one to the first who may use it (S2, S3)."""
+        """Share the seats out anew, then offer free ones to the first who fit, or gather them (S2, S3).
+
+        What gathers is promised, as an offer is: its party comes first, and then the line.
+        """
         self._share_out(now)
         if self.is_over(now):
             return
-        free = {key: pool.free for key, pool in self.pools.items()}
+        for person in self._gatherers():
+            key = waitlist.pool_for(self._free(), person.kind, person.channel, person.size)
+            if key is not None:
+                yield self._offer(person, key, now)
+            elif not self._could_fit(person):
+                yield self._stop_gathering(person)
+        for called in waitlist.promotions(self._unkept(), self._all("waitlisted"), self.room()):
+            if called.pool is not None:
+                yield self._offer(called.waiter, called.pool, now)
+            else:
+                yield self._gather(called.waiter, now)
+
+    def _offer(self, person: Person, key: PoolKey, now: datetime) -> Person:
         until = offers.expires_at(now, self.terms.starts_at, self.terms.offer_hours)
-        for promotion in waitlist.promotions(free, self._all("waitlisted")):
-            person = promotion.waiter
-            self._become(person, "offered", promotion.pool.channel, until=until)
-            yield person
+        self._become(person, "offered", key.channel, until=until)
+        return person
+
+    def _free(self) -> dict[PoolKey, int]:
+        return {key: pool.free for key, pool in self.pools.items()}
+
+    def _unkept(self) -> dict[PoolKey, int]:
+        """The free seats that don't gather for anybody."""
+        return {key: pool.free for key, pool in self.pools.items() if not pool.gathering}
+
+    # Parties whose seats gather.
+
+    def _gatherers(self) -> list[Person]:
+        return [person for person in self._all("waitlisted") if person.gather is not None]
+
+    def room(self) -> dict[PoolKey, int]:
+        """How many seats a party may get at best, where none gather yet. A granted seat frees none."""
+        if self.terms.gather_hours <= 0:
+            return {}
+        taken = {key.seat_kind for key, pool in self.pools.items() if pool.gathering}
+        return {
+            key: pool.effective - pool.granted
+            for key, pool in self.pools.items()
+            if key.seat_kind not in taken
+        }
+
+    def _could_fit(self, person: Person) -> bool:
+        """Whether a pool that this party may use is large enough."""
+        pools_ = [self.pools.get(key) for key in waitlist.pools_of(person.kind, person.channel)]
+        return any(pool is not None and pool.effective - pool.granted >= person.size for pool in pools_)
+
+    def _gather(self, person: Person, now: datetime) -> Person:
+        self._count(person, -1)
+        person.gather = offers.expires_at(now, self.terms.starts_at, self.terms.gather_hours)
+        self._count(person, +1)
+        return person
+
+    def _stop_gathering(self, person: Person) -> Person:
+        """The party keeps its place, and gets seats as soon as enough of them are free."""
+        self._count(person, -1)
+        person.gather, person.gathered = None, True
+        self._count(person, +1)
+        return person
 
     def _share_out(self, now: datetime) -> None:
         plan = self.terms.plan
@@ -429,32 +579,35 @@ class SeatBook:
         """A new standing, counted. A grant lasts as long as its seat."""
         self._count(person, -1)
         person.status, person.pool, person.offer_until = status, pool, until
+        person.gather = None
         person.granted = pool is not None and (person.granted if granted is None else granted)
         self._count(person, +1)
 
     def _count(self, person: Person, change: int) -> None:
+        """Requests that wait are counted as one each, seats as many as they are."""
         if person.status == "waitlisted":
-            self.pools[PoolKey(person.kind)].waiting += change
-            own = self.pools.get(PoolKey(person.kind, person.channel))
-            if own is not None:
-                own.waiting += change
+            for key in waitlist.pools_of(person.kind, person.channel):
+                if key in self.pools:
+                    self.pools[key].waiting += change
+                    self.pools[key].gathering += change * (person.gather is not None)
         if person.pool is None:
             return
-        pool = self.pools[PoolKey(person.kind, person.pool)]
+        pool, seats = self.pools[PoolKey(person.kind, person.pool)], change * person.size
         if person.status == "offered":
-            pool.offered += change
+            pool.offered += seats
         else:
-            pool.confirmed += change
-        pool.granted += change * person.granted
+            pool.confirmed += seats
+        pool.granted += seats * person.granted
 
     def _pool(self, key: PoolKey) -> Pool:
         """The pool, made when the plan first names it, with those who already wait and may use it."""
         if key not in self.pools:
-            waiting = sum(
-                one.kind == key.seat_kind and key.channel in (GENERAL, one.channel)
+            here = [
+                one
                 for one in self._all("waitlisted")
-            )
-            self.pools[key] = Pool(waiting=waiting)
+                if one.kind == key.seat_kind and key.channel in (GENERAL, one.channel)
+            ]
+            self.pools[key] = Pool(waiting=len(here), gathering=sum(one.gather is not None for one in here))
         return self.pools[key]
 
     # People.
@@ -491,7 +644,8 @@ class SeatBook:
 
 
 def _is_late(person: Person, now: datetime) -> bool:
-    return person.offer_until is not None and person.offer_until <= now
+    until = person.gather if person.status == "waitlisted" else person.offer_until
+    return until is not None and until <= now
 
 
 def _once_each(people: Iterable[Person]) -> tuple[Person, ...]:

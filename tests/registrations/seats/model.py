@@ -38,6 +38,13 @@ class Someone:
     moved: bool = False
     granted: bool = False
     until: datetime | None = None
+    size: int = 1
+    gathers_until: datetime | None = None
+    has_gathered: bool = False
+
+    def stop_gathering(self) -> None:
+        if self.gathers_until is not None:
+            self.gathers_until, self.has_gathered = None, True
 
     def may_use(self, pool: Pool) -> bool:
         return self.kind == pool[0] and pool[1] in (self.channel, EVERYBODY)
@@ -68,14 +75,50 @@ class Model:
         ]
 
     def using(self, pool: Pool) -> int:
-        """How many people have a seat of this pool, or one kept for them."""
-        return sum((one.kind, one.pool) == pool for one in self.people.values())
+        """How many seats of this pool people have, or are kept for them."""
+        return sum(one.size for one in self.people.values() if (one.kind, one.pool) == pool)
 
     def free(self, pool: Pool) -> int:
         return self.seats.get(pool, 0) - self.using(pool)
 
     def waiting_for(self, pool: Pool) -> list[Someone]:
         return [one for one in self.line if one.may_use(pool)]
+
+    def party_for_whom_it_gathers(self, pool: Pool) -> Someone | None:
+        """Whoever has the free seats of this pool kept for them until they are enough."""
+        return next((one for one in self.waiting_for(pool) if one.gathers_until is not None), None)
+
+    def fitting(self, one: Someone) -> Pool | None:
+        """The pool that has seats for all of them: their own channel's, else everybody's."""
+        for pool in ((one.kind, one.channel), (one.kind, EVERYBODY)):
+            if self.free(pool) >= one.size and self.party_for_whom_it_gathers(pool) in (None, one):
+                return pool
+        return None
+
+    def may_gather(self, one: Someone) -> bool:
+        """A party, once, one of a kind at a time, if some of its seats are free and all could ever be."""
+        mine = ((one.kind, one.channel), (one.kind, EVERYBODY))
+        return (
+            one.size > 1
+            and not one.has_gathered
+            and self.facts.party.gather_hours > 0
+            and not any(other.gathers_until for other in self.line if other.kind == one.kind)
+            and any(self.free(pool) > 0 for pool in mine)
+            and self.could_ever_fit(one)
+        )
+
+    def could_ever_fit(self, one: Someone) -> bool:
+        """Were everybody gone; a seat over capacity goes with whom it was given to."""
+        return any(
+            self.seats.get(pool, 0)
+            - sum(
+                other.size
+                for other in self.people.values()
+                if other.granted and other.pool == pool[1] and other.kind == pool[0]
+            )
+            >= one.size
+            for pool in ((one.kind, one.channel), (one.kind, EVERYBODY))
+        )
 
     def closed(self, now: datetime) -> str | None:
         """Why nobody can register now, on whatever channel (rule S6); None when everybody can."""
@@ -94,20 +137,24 @@ class Model:
 
     # What can happen.
 
-    def request(self, name: str, kind: str, channel: str, now: datetime) -> None:
+    def request(self, name: str, kind: str, channel: str, now: datetime, size: int = 1) -> None:
         reason = self.closed(now)
         if reason:
             raise No(reason)
-        for pool in ((kind, channel), (kind, EVERYBODY)):
-            if self.free(pool) > 0 and not self.waiting_for(pool):
-                self._enter(name, kind, channel, "confirmed", pool[1])
-                return
+        if size > self.facts.party.limit:
+            raise No("party-too-large")
+        pool = self.fitting(Someone(name, kind, channel, 0, size=size))
+        if pool is not None:
+            self._enter(name, kind, channel, "confirmed", pool[1], size)
+            return
         if self.facts.waitlist.limit is not None and len(self.line) >= self.facts.waitlist.limit:
             raise No("session-full")
-        self.wait(name, kind, channel)
+        self.wait(name, kind, channel, size)
+        if self.live(now) and self.may_gather(self.people[name]):
+            self.people[name].gathers_until = self.end_of_a_gathering(now)
 
-    def wait(self, name: str, kind: str, channel: str) -> None:
-        self.line.append(self._enter(name, kind, channel, "waitlisted", None))
+    def wait(self, name: str, kind: str, channel: str, size: int = 1) -> None:
+        self.line.append(self._enter(name, kind, channel, "waitlisted", None, size))
 
     def cancel(self, name: str, now: datetime, cause: str = "cancelled_by_staff") -> None:
         one = self._find(name, LIVE, "already-over")
@@ -136,12 +183,41 @@ class Model:
         for one in list(self.people.values()):
             if one.status == "offered" and one.until is not None and one.until <= now:
                 self._leave(one, "expired", "offer_expired")
+            elif one.gathers_until is not None and one.gathers_until <= now:
+                one.stop_gathering()
         self.settle(now)
+
+    def split(self, name: str, new_name: str, size: int, now: datetime) -> None:
+        """Some of a party go on by themselves, right behind the others."""
+        one = self._find(name, ("waitlisted",), "not-waiting")
+        if not 0 < size < one.size:
+            raise No("not-smaller")
+        new = self._enter(new_name, one.kind, one.channel, "waitlisted", None, size)
+        new.priority, new.moved = one.priority, True
+        new.has_gathered = one.has_gathered or one.gathers_until is not None
+        self.line.insert(self.line.index(one) + 1, new)
+        self._become_smaller(one, one.size - size)
+        self.settle(now)
+        if new.status == "offered":
+            self.told.remove((new_name, "waitlisted"))
+
+    def shrink(self, name: str, size: int, now: datetime) -> None:
+        """Fewer come than were to; whoever waits gets the seats."""
+        one = self._find(name, LIVE, "already-over")
+        if not 0 < size < one.size:
+            raise No("not-smaller")
+        self._become_smaller(one, size)
+        self.settle(now)
+
+    def _become_smaller(self, one: Someone, size: int) -> None:
+        one.size = size
+        if size == 1:
+            one.stop_gathering()
 
     def grant(self, name: str, now: datetime) -> None:
         one = self._find(name, ("waitlisted",), "not-waiting")
         self.line.remove(one)
-        one.status, one.pool, one.granted = "confirmed", EVERYBODY, True
+        one.status, one.pool, one.granted, one.gathers_until = "confirmed", EVERYBODY, True, None
         self._tell(one, "confirmed")
         self.settle(now)
 
@@ -194,7 +270,7 @@ class Model:
             there.settle(now)
         told = list(there.told)
         kind = one.kind if one.kind in there.kinds() else there.kinds()[0]
-        there.request(new_name, kind, one.channel, now)
+        there.request(new_name, kind, one.channel, now, one.size)
         if there.people[new_name].status == "waitlisted" and not may_wait:
             raise No("session-full")
         there.told = [*told, (new_name, "transferred")]
@@ -216,8 +292,11 @@ class Model:
                 if one.kind not in self.kinds():
                     one.kind = self.kinds()[0]
                     one.pool = None if one.pool is None else EVERYBODY
+                    one.stop_gathering()
                 if earlier and one.until is not None:
                     one.until = min(one.until, self.end_of_an_offer(now))
+                if earlier and one.gathers_until is not None:
+                    one.gathers_until = min(one.gathers_until, self.end_of_a_gathering(now))
                 if disturbed:
                     self._tell(one, "session_changed")
         self.settle(now)
@@ -225,24 +304,29 @@ class Model:
     # What follows from it.
 
     def settle(self, now: datetime) -> None:
-        """Share the seats out, then offer each free one to the first in line who may use it."""
+        """Share the seats out, then offer them to the first in line whom they are enough for.
+
+        A party for whom seats gather was promised them, and comes before the line. The first party that
+        could have some of what it needs, and not all, has what is free kept for it from then on.
+        """
         self.settled = True
         self.deal(now)
+        for one in self.line if self.live(now) else ():
+            if one.gathers_until is not None and self.fitting(one) is None and not self.could_ever_fit(one):
+                one.stop_gathering()
         while self.live(now):
-            chance = next(
-                (
-                    (one, pool)
-                    for one in self.line
-                    for pool in ((one.kind, one.channel), (one.kind, EVERYBODY))
-                    if self.free(pool) > 0
-                ),
-                None,
-            )
-            if chance is None:
+            promised = [one for one in self.line if one.gathers_until is not None and self.fitting(one)]
+            chances = (one for one in self.line if self.fitting(one) or self.may_gather(one))
+            one = next(iter(promised), None) or next(chances, None)
+            if one is None:
                 return
-            one, pool = chance
+            pool = self.fitting(one)
+            if pool is None:
+                one.gathers_until = self.end_of_a_gathering(now)
+                continue
             self.line.remove(one)
             one.status, one.pool, one.until = "offered", pool[1], self.end_of_an_offer(now)
+            one.gathers_until = None
             self._tell(one, "offered")
 
     def deal(self, now: datetime) -> None:
@@ -255,7 +339,7 @@ class Model:
         self.seats, self.dealt_at = {}, now
         for kind in ("on_site", "online"):
             planned = getattr(self.facts.capacity, kind) if kind in self.kinds() else 0
-            granted = sum(one.granted for one in self.people.values() if one.kind == kind)
+            granted = sum(one.size * one.granted for one in self.people.values() if one.kind == kind)
             used = {channel: self.using((kind, channel)) for channel in self._channels(kind)}
             total = max(planned + granted, sum(used.values()))
             deal = {channel: max(used[channel], self.held(kind, channel, now)) for channel in used}
@@ -279,12 +363,17 @@ class Model:
 
     def end_of_an_offer(self, now: datetime) -> datetime:
         """The session's hours, at most half of what is left; 15 minutes on the last day, never less."""
+        return self._half_of_what_is_left(now, self.facts.waitlist.offer_hours)
+
+    def end_of_a_gathering(self, now: datetime) -> datetime:
+        """In the same way, so that the line has its turn before the session."""
+        return self._half_of_what_is_left(now, self.facts.party.gather_hours)
+
+    def _half_of_what_is_left(self, now: datetime, hours: float) -> datetime:
         left = self.facts.starts_at_utc - now
         if left <= timedelta(days=1):
             return now + timedelta(minutes=15)
-        return now + max(
-            timedelta(minutes=15), min(timedelta(hours=self.facts.waitlist.offer_hours), left / 2)
-        )
+        return now + max(timedelta(minutes=15), min(timedelta(hours=hours), left / 2))
 
     def _channels(self, kind: str) -> set[str]:
         return (
@@ -301,9 +390,11 @@ class Model:
         ]
         return max(dates, default=float("inf"))
 
-    def _enter(self, name: str, kind: str, channel: str, status: str, pool: str | None) -> Someone:
+    def _enter(
+        self, name: str, kind: str, channel: str, status: str, pool: str | None, size: int = 1
+    ) -> Someone:
         self.numbers += 1
-        one = Someone(name, kind, channel, self.numbers, status, pool)
+        one = Someone(name, kind, channel, self.numbers, status, pool, size=size)
         self.people[name] = one
         self._tell(one, status)
         return one
@@ -312,6 +403,7 @@ class Model:
         if one in self.line:
             self.line.remove(one)
         one.status, one.pool, one.until, one.granted = status, None, None, False
+        one.gathers_until = None
         if cause is not None:
             self._tell(one, cause)
 

@@ -24,6 +24,8 @@ class Waiting:
     channel: str = "web"
     priority: int = 0
     place: Decimal | None = None
+    size: int = 1
+    gathered: bool = False
 
 
 def numbers(line: list[Waiting]) -> list[int]:
