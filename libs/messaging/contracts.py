@@ -232,6 +232,8 @@ class RegistrationState(Contract):
     channel: str
     seat_kind: str
     party_size: int = 1
+    seats: int = 1
+    """How many they take: one less than people, where a support companion takes none."""
     name: str
     language: str = "fr"
     contact: ContactDetails

@@ -131,8 +131,10 @@ where session.id = changed.id returning session.id, reach_version as version,
 _SEATS = """
 select session_id, seat_kind, sum(effective)::int as capacity, sum(confirmed)::int as confirmed,
     sum(offered)::int as offered,
-    coalesce(sum(effective - confirmed - offered) filter (where channel <> ''), 0)::int as held,
-    coalesce(sum(effective - confirmed - offered) filter (where channel = ''), 0)::int as available,
+    coalesce(sum(effective - confirmed - offered) filter (where channel <> '' and gathering = 0), 0)::int
+        as held,
+    coalesce(sum(effective - confirmed - offered) filter (where channel = '' and gathering = 0), 0)::int
+        as available,
     coalesce(sum(waiting) filter (where channel = ''), 0)::int as waitlisted
 from seat_pool where session_id = any($1::uuid[]) group by session_id, seat_kind
 order by session_id, seat_kind desc

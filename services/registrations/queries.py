@@ -23,8 +23,12 @@ _SEATS = sa.text(
     with pool as (
         select session_id, seat_kind, sum(effective) as capacity, sum(confirmed) as confirmed,
             sum(offered) as offered,
-            coalesce(sum(effective - confirmed - offered) filter (where channel <> ''), 0) as held,
-            coalesce(sum(effective - confirmed - offered) filter (where channel = ''), 0) as available
+            coalesce(
+                sum(effective - confirmed - offered) filter (where channel <> '' and gathering = 0), 0
+            ) as held,
+            coalesce(
+                sum(effective - confirmed - offered) filter (where channel = '' and gathering = 0), 0
+            ) as available
         from seat_pool where session_id = any(:ids) group by session_id, seat_kind
     ), line as (
         select session_id, seat_kind, count(*) as waitlisted

@@ -23,7 +23,13 @@ from services.registrations.confirmation import new_number
 from services.registrations.inputs import RegistrationRequest
 from services.registrations.known_sessions import Known, KnownSessions
 from services.registrations.pools import GENERAL, PoolKey
-from services.registrations.problems import KeyReused, MaybeDuplicate, SessionFull, SessionUnknown
+from services.registrations.problems import (
+    KeyReused,
+    MaybeDuplicate,
+    PartyTooLarge,
+    SessionFull,
+    SessionUnknown,
+)
 from services.registrations.registering_sql import (
     ANSWERS,
     FACTS,
@@ -363,13 +369,16 @@ class _Batch:
         opening.check_open(facts, self.read.now, request.channel, has_link=session.known.has_link)
         kind = opening.seat_kind(facts, request.seat_kind)
         opening.check_details(facts, request.organisation, request.role)
+        seats = opening.party_seats(facts, request.party_size, request.support_companion)
         if not request.another_person and self._somebody_alike(ask):
             raise MaybeDuplicate
-        command = seatbook.Request(uuid4(), kind, request.channel)
+        command = seatbook.Request(uuid4(), kind, request.channel, seats)
         try:
             (person,) = session.book.do(command, self.read.now)
         except seatbook.Full:
             raise SessionFull from None
+        except seatbook.PartyTooLarge:
+            raise PartyTooLarge from None
         return self._admitted(ask, session, person, command)
 
     def _first_with_key(self, key: ClientKey) -> "tuple[bytes, Registered] | None":
@@ -512,6 +521,9 @@ def _person(settings: Settings, one: _Admitted) -> dict[str, Any]:
         "ledger_ref": person.ref,
         "uid": f"{one.id}@{settings.uid_domain}",
         "content_hash": _bytea(one.ask.content_hash),
+        "party_size": request.party_size,
+        "seats": person.size,
+        "gather_until": person.gather,
     }
 
 
@@ -588,7 +600,8 @@ def _state(settings: Settings, one: _Admitted, at: str, cause: bytes) -> bytes:
             "status": person.status,
             "channel": person.channel,
             "seat_kind": person.kind,
-            "party_size": 1,
+            "party_size": request.party_size,
+            "seats": person.size,
             "name": request.name,
             "language": request.language,
             "contact": {

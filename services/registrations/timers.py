@@ -121,7 +121,7 @@ class Timers:
         await seating.telling.finish()
 
     async def act_on_what_is_due(self) -> None:
-        """One pass over the offers that ended and the releases whose date has come."""
+        """One pass over the offers and gatherings that ended, and the releases whose date has come."""
         async with self._database.reading() as tx:
             now = await decision_time(tx)
             late = await _sessions_with_late_offers(tx, now)
@@ -147,7 +147,12 @@ class Timers:
 async def _sessions_with_late_offers(tx: AsyncSession, now: datetime) -> list[UUID]:
     rows = await tx.scalars(
         sa.select(col(Registration.session_id))
-        .where(col(Registration.status) == "offered", col(Registration.offer_expires_at) <= now)
+        .where(
+            sa.or_(
+                sa.and_(col(Registration.status) == "offered", col(Registration.offer_expires_at) <= now),
+                col(Registration.gather_until) <= now,
+            )
+        )
         .distinct()
         .limit(100)
     )
