@@ -121,12 +121,13 @@ def a_newcomer_takes_no_seat_that_somebody_waits_for(before: Observed, after: Ob
             # Somebody who was in a party that waits, and now goes on alone: no newcomer.
             continue
         if one.pool is not None:
-            pool = before.pools[one.kind, one.pool]
+            pool = after.pools[one.kind, one.pool]
+            had = _free(pool) + one.size
             waited = [
                 other
                 for other in after.line
                 if (one.kind, one.pool) in _usable(after.people[other])
-                and (pool.gathering or _free(pool) >= after.people[other].size)
+                and (pool.gathering or had >= after.people[other].size)
             ]
             assert waited == [], f"{name} overtook {waited}"
         else:
