@@ -5,6 +5,7 @@ from typing import Any
 
 from libs.messaging.contracts import (
     HeldSeats,
+    PartyRule,
     Release,
     SeatCounts,
     SessionAccess,
@@ -50,6 +51,11 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
             policy=session.waitlist_policy,
             offer_hours=session.waitlist_offer_hours,
             limit=session.waitlist_limit,
+        ),
+        party=PartyRule(
+            limit=session.party_limit,
+            gather_hours=session.party_gather_hours,
+            companion_takes_seat=session.companion_takes_seat,
         ),
         registration_modes=tuple(session.registration_modes),
         on_shrink=session.on_shrink,

@@ -182,6 +182,17 @@ class WaitlistInput(Input):
     limit: Annotated[StrictInt, Field(ge=0, le=100_000)] | None = None
 
 
+class PartyInput(Input):
+    """How many may register together, 1 for nobody; how many hours seats gather for them, 0 for never.
+
+    `companion_takes_seat`: whether somebody who comes to support a person is counted among the seats.
+    """
+
+    limit: Annotated[StrictInt, Field(ge=1, le=12)] = 1
+    gather_hours: Annotated[float, Field(ge=0, le=24 * 30, allow_inf_nan=False)] = 24
+    companion_takes_seat: bool = True
+
+
 class SessionInput(Input):
     """A session as `POST` takes it; `PATCH` takes any of these fields.
 
@@ -217,6 +228,7 @@ class SessionInput(Input):
     opens_at: LocalTime | None = None
     closes_at: LocalTime | None = None
     waitlist: WaitlistInput = WaitlistInput()
+    party: PartyInput = PartyInput()
     registration_modes: Annotated[list[Mode], Field(min_length=1), AfterValidator(_once_each)] = [
         "web",
         "phone",

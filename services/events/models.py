@@ -219,6 +219,7 @@ class Session(Model, table=True):
         sa.CheckConstraint("modality <> 'online' or capacity_on_site = 0", name="online_seats"),
         sa.CheckConstraint("waitlist_offer_hours > 0", name="offer_hours"),
         sa.CheckConstraint("waitlist_limit >= 0", name="waitlist_limit"),
+        sa.CheckConstraint("party_limit between 1 and 12 and party_gather_hours >= 0", name="party"),
         sa.CheckConstraint("(status = 'cancelled') = (cancelled_at is not null)", name="cancelled_at"),
         sa.CheckConstraint(
             "status not in ('published', 'held') or published_at is not null", name="published_at"
@@ -264,6 +265,9 @@ class Session(Model, table=True):
     waitlist_policy: str = "first_come"
     waitlist_offer_hours: float = 24
     waitlist_limit: int | None = None
+    party_limit: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    party_gather_hours: float = Field(default=24, sa_column_kwargs={"server_default": "24"})
+    companion_takes_seat: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
     registration_modes: list[str] = _json_list()
     on_shrink: str = "keep"
     status: str = "draft"

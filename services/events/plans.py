@@ -164,6 +164,9 @@ def write(session: Session, plan: Plan, venue: Venue | None) -> None:
     session.waitlist_policy = fields.waitlist.policy
     session.waitlist_offer_hours = fields.waitlist.offer_hours
     session.waitlist_limit = fields.waitlist.limit
+    session.party_limit = fields.party.limit
+    session.party_gather_hours = fields.party.gather_hours
+    session.companion_takes_seat = fields.party.companion_takes_seat
     session.search = session_search(session, venue)
 
 
@@ -223,11 +226,16 @@ def as_input(session: Session, *, region: bool = True) -> dict[str, Any]:
             "offer_hours": session.waitlist_offer_hours,
             "limit": session.waitlist_limit,
         },
+        "party": {
+            "limit": session.party_limit,
+            "gather_hours": session.party_gather_hours,
+            "companion_takes_seat": session.companion_takes_seat,
+        },
     }
 
 
 def patched(session: Session, given: Mapping[str, Any], venue: Venue | None) -> dict[str, Any]:
-    """`given` laid over the row: `capacity` and `waitlist` member by member, all else whole.
+    """`given` laid over the row: `capacity`, `waitlist` and `party` member by member, all else whole.
 
     A session that changes zone keeps its wall times; one that changes venue takes the venue's zone.
     """
@@ -236,7 +244,7 @@ def patched(session: Session, given: Mapping[str, Any], venue: Venue | None) -> 
         current["timezone"] = venue.timezone
     if given.get("timezone", current["timezone"]) != session.timezone:
         current |= {"starts_at": session.starts_at, "ends_at": session.ends_at}
-    for name in ("capacity", "waitlist"):
+    for name in ("capacity", "waitlist", "party"):
         if isinstance(given.get(name), Mapping):
             given = {**given, name: {**current[name], **given[name]}}
     return current | dict(given)

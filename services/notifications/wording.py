@@ -118,6 +118,7 @@ def _context(
         "status": cause.status,
         "reason": cause.reason,
         "position": cause.position,
+        "seats": state.seats,
         "alternatives": cause.alternatives[:3],
         "online": online,
         "zone": session.timezone if online else None,

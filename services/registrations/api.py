@@ -419,7 +419,9 @@ async def line(session_id: UUID, staff: Staff, request: Request, tx: Reading) ->
 
 def _in_line(entry: queries.InLine, facts: SessionState, language: str) -> LineEntry:
     person, decision = entry.person, entry.decision
+    gather_until = person.gather_until and person.gather_until.astimezone(zone(facts.timezone))
     moved_at = None if decision is None else decision.at.astimezone(zone(facts.timezone))
+    parts = why(entry.rank, language, moved_at, gather_until)
     return LineEntry(
         id=person.id,
         name=person.name,
@@ -433,7 +435,7 @@ def _in_line(entry: queries.InLine, facts: SessionState, language: str) -> LineE
         priority=person.priority,
         moved=person.place is not None,
         since=person.created_at,
-        why=" ".join(translate(part, language, PACKAGE) for part in why(entry.rank, language, moved_at)),
+        why=" ".join(translate(part, language, PACKAGE) for part in parts),
         reason=None if decision is None else decision.reason,
     )
 

@@ -106,6 +106,10 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         now_at=await _transferred_to(tx, person.id) if person.status == "cancelled" else None,
         granted=person.granted,
         version=person.version,
+        party_size=person.party_size,
+        seats=person.seats,
+        gather_until=person.gather_until,
+        gathered=person.gathered,
     )
 
 

@@ -138,7 +138,8 @@ class InLine:
 async def line(tx: AsyncSession, session_id: UUID) -> list[InLine]:
     """Everybody who waits for a seat of a session, in the order of the line."""
     waiting = {ref_of(row): row for row in await people(tx, session_id, ("waitlisted",))}
-    found = ranks([person_of(row) for row in waiting.values()], await _held_pools(tx, session_id))
+    parts = {row.seq for row in waiting.values() if row.split_from is not None}
+    found = ranks([person_of(row) for row in waiting.values()], await _held_pools(tx, session_id), parts)
     moved = [row.id for row in waiting.values() if row.priority or row.place is not None]
     actions = await staff_actions(tx, moved)
     return [
@@ -163,7 +164,7 @@ async def staff_actions(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, lis
 
 
 async def free_pools(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[PoolKey, int]]:
-    """The free seats of each pool of these sessions that nobody waits for: what a newcomer may take."""
+    """The free seats of each pool of these sessions that don’t gather for a party: a newcomer’s."""
     found: dict[UUID, dict[PoolKey, int]] = {id_: {} for id_ in ids}
     rows = await tx.execute(_FREE, {"ids": list(ids)})
     for row in rows:
@@ -184,7 +185,7 @@ def _decision(person: Registration, actions: Sequence[StaffAction]) -> StaffActi
 
 _FREE = sa.text(
     "select session_id, seat_kind, channel, effective - confirmed - offered as free from seat_pool"
-    " where session_id = any(:ids) and waiting = 0 and effective > confirmed + offered"
+    " where session_id = any(:ids) and gathering = 0 and effective > confirmed + offered"
 )
 _HELD = sa.text(
     "select seat_kind, channel from seat_pool where session_id = :id and channel <> '' and effective > 0"
