@@ -328,3 +328,25 @@ def visible(html: str) -> str:
 
 def words_of(text: str) -> set[str]:
     return {word.strip(",.:\u00a0") for word in text.split()}
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "expected"),
+    [
+        ("confirmed", "fr", "Vous avez 2 places."),
+        ("confirmed", "en", "You have 2 seats."),
+        ("offered", "fr", "2 places se sont libérées pour vous."),
+        ("waitlisted", "fr", "Vous êtes en attente de 2 places ensemble."),
+        ("reminder_7d", "fr", "Vous avez 2 places et n’avez rien à faire."),
+    ],
+)
+def test_a_party_is_told_of_all_its_seats(name: str, language: str, expected: str, sender: Sender) -> None:
+    facts = facts_of(maximal(name), language)
+    party = replace(facts, state=facts.state.model_copy(update={"party_size": 2, "seats": 2}))
+    assert expected in say(f"{facts.folder}/body.txt", party, sender, NOW).replace("\u00a0", " ")
+    assert expected in words_of_html(party, sender)
+
+
+def words_of_html(facts: Facts, sender: Sender) -> str:
+    page = re.sub(r"<[^>]+>", " ", say(f"{facts.folder}/body.html", facts, sender, NOW))
+    return " ".join(page.split())
