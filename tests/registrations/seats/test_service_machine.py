@@ -50,7 +50,7 @@ async def the_counts_agree_with_the_rows(instance: Instance) -> None:
 
     connection = await asyncpg.connect(instance.database.url)
     rows = await connection.fetch(
-        "select status, sum(party_size) as number from registration group by status"
+        "select status, sum(party_size) as number, count(*) as asked from registration group by status"
     )
     cells = await connection.fetch(
         "select value as status, sum(number::int) as number from tally, jsonb_each_text("
