@@ -91,6 +91,18 @@ class ReconfirmRule(Contract):
     silence: str = "keep"
 
 
+class PartyRule(Contract):
+    """How many people may register together, the one who registers among them; 1: nobody does.
+
+    `gather_hours`: how long seats that become free are kept for the first party that waits, until there
+    are enough; 0: never. `companion_takes_seat`: whether somebody who comes to support a person is counted.
+    """
+
+    limit: int = 1
+    gather_hours: float = 24
+    companion_takes_seat: bool = True
+
+
 class SessionTimes(Contract):
     """Local wall time and its IANA zone are what was decided; the UTC instants are derived from them."""
 
@@ -127,6 +139,7 @@ class SessionState(SessionTimes):
     closes_at: AwareDatetime | None = None
     waitlist: WaitlistRule = WaitlistRule()
     reconfirm: ReconfirmRule = ReconfirmRule()
+    party: PartyRule = PartyRule()
     registration_modes: tuple[str, ...] = ("web", "phone", "desk")
     on_shrink: Literal["keep", "ask_volunteers"] = "keep"
     change_reason: str | None = None
@@ -295,6 +308,8 @@ class RegistrationState(Contract):
     channel: str
     seat_kind: str
     party_size: int = 1
+    seats: int = 1
+    """How many they take: one less than people, where a support companion takes none."""
     name: str
     language: str = "fr"
     contact: ContactDetails

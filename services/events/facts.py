@@ -6,6 +6,7 @@ from typing import Any
 from libs.messaging.contracts import (
     DrawRule,
     HeldSeats,
+    PartyRule,
     ReconfirmRule,
     Release,
     SeatCounts,
@@ -57,6 +58,11 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
             else None,
         ),
         reconfirm=ReconfirmRule(days=session.reconfirm_days, silence=session.reconfirm_silence),
+        party=PartyRule(
+            limit=session.party_limit,
+            gather_hours=session.party_gather_hours,
+            companion_takes_seat=session.companion_takes_seat,
+        ),
         registration_modes=tuple(session.registration_modes),
         on_shrink=session.on_shrink,
         change_reason=session.change_reason,

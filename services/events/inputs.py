@@ -212,6 +212,17 @@ class ReconfirmInput(Input):
     silence: Literal["keep", "free"] = "keep"
 
 
+class PartyInput(Input):
+    """How many may register together, 1 for nobody; how many hours seats gather for them, 0 for never.
+
+    `companion_takes_seat`: whether somebody who comes to support a person is counted among the seats.
+    """
+
+    limit: Annotated[StrictInt, Field(ge=1, le=12)] = 1
+    gather_hours: Annotated[float, Field(ge=0, le=24 * 30, allow_inf_nan=False)] = 24
+    companion_takes_seat: bool = True
+
+
 class SessionInput(Input):
     """A session as `POST` takes it; `PATCH` takes any of these fields.
 
@@ -248,6 +259,7 @@ class SessionInput(Input):
     closes_at: LocalTime | None = None
     waitlist: WaitlistInput = WaitlistInput()
     reconfirm: ReconfirmInput = ReconfirmInput()
+    party: PartyInput = PartyInput()
     registration_modes: Annotated[list[Mode], Field(min_length=1), AfterValidator(_once_each)] = [
         "web",
         "phone",

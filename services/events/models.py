@@ -225,6 +225,7 @@ class Session(Model, table=True):
         sa.CheckConstraint("draw_first_time_lots between 1 and 3", name="draw_first_time_lots"),
         sa.CheckConstraint("reconfirm_days between 2 and 30", name="reconfirm_days"),
         sa.CheckConstraint("reconfirm_silence in ('keep', 'free')", name="reconfirm_silence"),
+        sa.CheckConstraint("party_limit between 1 and 12 and party_gather_hours >= 0", name="party"),
         sa.CheckConstraint("(status = 'cancelled') = (cancelled_at is not null)", name="cancelled_at"),
         sa.CheckConstraint(
             "status not in ('published', 'held') or published_at is not null", name="published_at"
@@ -275,6 +276,9 @@ class Session(Model, table=True):
     draw_first_time_lots: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     reconfirm_days: int | None = Field(default=7, sa_column_kwargs={"server_default": "7"})
     reconfirm_silence: str = Field(default="keep", sa_column_kwargs={"server_default": "keep"})
+    party_limit: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    party_gather_hours: float = Field(default=24, sa_column_kwargs={"server_default": "24"})
+    companion_takes_seat: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
     registration_modes: list[str] = _json_list()
     on_shrink: str = "keep"
     status: str = "draft"

@@ -171,6 +171,9 @@ def write(session: Session, plan: Plan, venue: Venue | None) -> None:
     session.draw_first_time_lots = fields.waitlist.draw.first_time_lots if fields.waitlist.draw else 1
     session.reconfirm_days = fields.reconfirm.days
     session.reconfirm_silence = fields.reconfirm.silence
+    session.party_limit = fields.party.limit
+    session.party_gather_hours = fields.party.gather_hours
+    session.companion_takes_seat = fields.party.companion_takes_seat
     session.search = session_search(session, venue)
 
 
@@ -237,11 +240,17 @@ def as_input(session: Session, *, region: bool = True) -> dict[str, Any]:
             else None,
         },
         "reconfirm": {"days": session.reconfirm_days, "silence": session.reconfirm_silence},
+        "party": {
+            "limit": session.party_limit,
+            "gather_hours": session.party_gather_hours,
+            "companion_takes_seat": session.companion_takes_seat,
+        },
     }
 
 
 def patched(session: Session, given: Mapping[str, Any], venue: Venue | None) -> dict[str, Any]:
-    """`given` laid over the row: `capacity`, `waitlist`, `reconfirm` member by member, all else whole.
+    """`given` laid over the row: `capacity`, `waitlist`, `reconfirm` and `party` member by member, all else
+    whole.
 
     A session that changes zone keeps its wall times; one that changes venue takes the venue's zone.
     """
@@ -250,7 +259,7 @@ def patched(session: Session, given: Mapping[str, Any], venue: Venue | None) -> 
         current["timezone"] = venue.timezone
     if given.get("timezone", current["timezone"]) != session.timezone:
         current |= {"starts_at": session.starts_at, "ends_at": session.ends_at}
-    for name in ("capacity", "waitlist", "reconfirm"):
+    for name in ("capacity", "waitlist", "reconfirm", "party"):
         if isinstance(given.get(name), Mapping):
             given = {**given, name: {**current[name], **given[name]}}
     return current | dict(given)

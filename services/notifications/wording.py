@@ -122,6 +122,7 @@ def _context(
         "status": cause.status,
         "reason": cause.reason,
         "position": cause.position,
+        "seats": state.seats,
         "alternatives": cause.alternatives[:3],
         "draw": draw,
         "draw_closes_at": draw.closes_at.astimezone(here) if draw is not None else None,

@@ -133,8 +133,10 @@ where session.id = changed.id returning session.id, reach_version as version,
 _SEATS = """
 select session_id, seat_kind, sum(effective)::int as capacity, sum(confirmed)::int as confirmed,
     sum(offered)::int as offered,
-    coalesce(sum(effective - confirmed - offered) filter (where channel <> '' and open), 0)::int as held,
-    coalesce(sum(effective - confirmed - offered) filter (where channel = '' and open), 0)::int as available,
+    coalesce(sum(effective - confirmed - offered)
+        filter (where channel <> '' and open and gathering = 0), 0)::int as held,
+    coalesce(sum(effective - confirmed - offered)
+        filter (where channel = '' and open and gathering = 0), 0)::int as available,
     coalesce(sum(waiting) filter (where channel = ''), 0)::int as waitlisted, min(draw_stage) as draw_stage
 from seat_pool join (
     select id as session_id, draw_stage, coalesce(draw_stage, 'drawn') = 'drawn' as open from session

@@ -13,13 +13,14 @@ from libs.clock import decision_time, zone
 from libs.messaging.contracts import Attempt, NoticeOutcome, SeatsState, SessionState
 from libs.settings import Settings
 from libs.web.app import Reading, Transaction, service_of
-from libs.web.auth import Staff
+from libs.web.auth import Staff, staff_of
 from libs.web.i18n import language_of, translate
 from libs.web.idempotency import IdempotencyKey
 from services.registrations import attendance, commands, queries
 from services.registrations.access import Requester, check_generation, manage_url
 from services.registrations.explaining import why
-from services.registrations.inputs import Reason
+from services.registrations.gathering import LARGEST_PARTY
+from services.registrations.inputs import Name, Reason
 from services.registrations.models import Registration, SessionCopy
 from services.registrations.problems import RegistrationUnknown, SessionUnknown
 from services.registrations.reached import notices_of, reach_of_all
@@ -63,6 +64,8 @@ class RegistrationDetail(BaseModel):
     party_size: int
     wait_id: UUID | None
     """The wait for many sessions by which the person came here."""
+    seats: int
+    gather_until: datetime | None
     contact: dict[str, str | None]
     created_at: datetime
     ticket: int | None
@@ -83,6 +86,7 @@ class RosterEntry(BaseModel):
     name: str
     status: str
     seat_kind: str
+    party_size: int
     confirmation_number: str
     reach: str | None = None
     """How far the newest news came: `told`, `waiting`, `trying`, `unreached`; null while nothing is known."""
@@ -99,6 +103,9 @@ class LineEntry(BaseModel):
     name: str
     position: int
     seat_kind: str
+    party_size: int
+    seats: int
+    gather_until: datetime | None
     channel: str
     seq: int
     priority: int
@@ -135,6 +142,23 @@ class TransferRequest(WithReason):
 
     session_id: UUID
     may_wait: bool = False
+
+
+class SplitRequest(BaseModel):
+    """How many people go on by themselves, and what one of them is called."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seats: Annotated[int, Field(ge=1, le=LARGEST_PARTY)]
+    name: Name
+
+
+class ShrinkRequest(BaseModel):
+    """How many people still come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    party_size: Annotated[int, Field(ge=1, le=LARGEST_PARTY)]
 
 
 class AttendanceRequest(BaseModel):
@@ -258,6 +282,44 @@ async def reconfirm(
             await commands.reconfirm(tx, settings, registration_id)
         else:
             await commands.cancel(tx, settings, registration_id, "person")
+        await key.keep(tx, {"id": str(registration_id)})
+    return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/split")
+async def split(
+    registration_id: UUID,
+    requester: Requester,
+    body: SplitRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
+) -> RegistrationDetail:
+    """Some of a party that waits go on by themselves, right behind it; the answer is their registration."""
+    await _check(request, tx, registration_id)
+    settings = service_of(request).settings
+    known = await key.known(tx)
+    if known is not None:
+        return await _detail(tx, settings, UUID(known["id"]))
+    new = await commands.split(tx, settings, registration_id, body.seats, body.name, _by(request, requester))
+    await key.keep(tx, {"id": str(new.id)})
+    return await _detail(tx, settings, new.id)
+
+
+@router.post("/registrations/{registration_id}/shrink")
+async def shrink(
+    registration_id: UUID,
+    requester: Requester,
+    body: ShrinkRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
+) -> RegistrationDetail:
+    """Fewer people come than were to; their seats go to those who wait."""
+    await _check(request, tx, registration_id)
+    settings = service_of(request).settings
+    if await key.known(tx) is None:
+        await commands.shrink(tx, settings, registration_id, body.party_size, _by(request, requester))
         await key.keep(tx, {"id": str(registration_id)})
     return await _detail(tx, settings, registration_id)
 
@@ -405,6 +467,7 @@ async def roster(session_id: UUID, staff: Staff, tx: Reading) -> Roster:
                 name=person.name,
                 status=person.status,
                 seat_kind=person.seat_kind,
+                party_size=person.party_size,
                 confirmation_number=person.confirmation_number,
                 reach=reach[person.id].state if person.id in reach else None,
             )
@@ -445,18 +508,23 @@ async def unreached(session_id: UUID, staff: Staff, tx: Reading) -> Unreached:
 
 def _in_line(entry: queries.InLine, facts: SessionState, language: str, reach: Reach | None) -> LineEntry:
     person, decision = entry.person, entry.decision
+    gather_until = person.gather_until and person.gather_until.astimezone(zone(facts.timezone))
     moved_at = None if decision is None else decision.at.astimezone(zone(facts.timezone))
+    parts = why(entry.rank, language, moved_at, gather_until)
     return LineEntry(
         id=person.id,
         name=person.name,
         position=entry.rank.position,
         seat_kind=person.seat_kind,
+        party_size=person.party_size,
+        seats=person.seats,
+        gather_until=person.gather_until,
         channel=person.channel,
         seq=person.seq,
         priority=person.priority,
         moved=person.place is not None,
         since=person.created_at,
-        why=" ".join(translate(part, language, PACKAGE) for part in why(entry.rank, language, moved_at)),
+        why=" ".join(translate(part, language, PACKAGE) for part in parts),
         reason=None if decision is None else decision.reason,
         reach=None if reach is None else reach.state,
     )
@@ -466,6 +534,12 @@ async def _check(request: Request, tx: AsyncSession, registration_id: UUID) -> N
     generation = getattr(request.state, "generation", None)
     if generation is not None:
         await check_generation(tx, registration_id, generation)
+
+
+def _by(request: Request, requester: str) -> str:
+    """`person`, or who of the staff asks."""
+    staff = staff_of(request) if requester == "staff" else None
+    return requester if staff is None else staff.id
 
 
 async def _session(tx: AsyncSession, session_id: UUID) -> SessionCopy:

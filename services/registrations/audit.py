@@ -3,6 +3,7 @@
 It reads one snapshot while the service runs, and changes nothing.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Tables:
 
     last_seq: int
     last_entry: int
-    pools: Mapping[PoolKey, tuple[int, int, int, int, int]]
+    pools: Mapping[PoolKey, tuple[int, ...]]
     people: Mapping[UUID, Person]
     line: Sequence[UUID]
     erased: Mapping[str, int]
@@ -124,7 +125,7 @@ def differences(book: SeatBook, tables: Tables) -> Iterable[str]:
         yield f"last number {tables.last_seq}, by the ledger {book.last_seq}"
     for key in sorted(book.pools.keys() | tables.pools.keys(), key=lambda key: (key.seat_kind, key.channel)):
         pool = book.pools.get(key)
-        worked_out = pool and (pool.effective, pool.confirmed, pool.offered, pool.waiting, pool.granted)
+        worked_out = pool and dataclasses.astuple(pool)
         counted = tables.pools.get(key)
         if counted != worked_out:
             yield f"pool {key.seat_kind} « {key.channel} » is {counted}, by the ledger {worked_out}"
@@ -236,6 +237,9 @@ def _person_of(row: asyncpg.Record) -> Person:
         offer_until=until and until.astimezone(UTC),
         on_offer=row["on_offer"],
         by_hand=row["by_hand"],
+        size=row["seats"],
+        gather=row["gather_until"] and row["gather_until"].astimezone(UTC),
+        gathered=row["gathered"],
     )
 
 
@@ -252,12 +256,12 @@ where session_id = $1
 """
 _ENTRIES = "select entry, at, command, inputs, touched from seat_ledger where session_id = $1 order by entry"
 _POOLS = """
-select seat_kind, channel, effective, confirmed, offered, waiting, granted from seat_pool
+select seat_kind, channel, effective, confirmed, offered, waiting, granted, gathering from seat_pool
 where session_id = $1
 """
 _PEOPLE = """
 select ledger_ref, seq, seat_kind, channel, status, pool_channel, priority, place, draw_rank,
-    granted, offer_expires_at, wait_id is not null as on_offer, by_hand
+    granted, offer_expires_at, wait_id is not null as on_offer, by_hand, seats, gather_until, gathered
 from registration where session_id = $1 and ledger_ref is not null order by seq
 """
 _LINE = """

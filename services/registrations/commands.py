@@ -3,6 +3,7 @@
 Registering is the one that crowds do at once: it has a lane of its own (`lane.py`).
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -15,16 +16,20 @@ from sqlmodel import col, select
 from libs.settings import Settings
 from services.registrations import opening, seatbook, waits
 from services.registrations.confirmation import new_number
+from services.registrations.inputs import name_key
 from services.registrations.models import AccommodationRequest, Consent, Registration, StaffAction
 from services.registrations.problems import (
     AlreadyOver,
     AlreadyRegistered,
     DrawCancelled,
     DrawOver,
+    MaybeDuplicate,
     NoSeat,
     NotBegun,
+    NotSmaller,
     NotWaiting,
     OfferOver,
+    PartyTooLarge,
     RegistrationUnknown,
     SameSession,
     SessionFull,
@@ -43,6 +48,7 @@ from services.registrations.seatbook import (
     Prioritise,
     Refused,
     Release,
+    Shrink,
 )
 from services.registrations.seating import Seating, ref_of
 from services.registrations.waits import Stops
@@ -50,7 +56,7 @@ from services.registrations.waits import Stops
 By = Literal["person", "staff"]
 
 _COPIED = (
-    "channel", "party_size", "name", "name_key", "language", "email", "mobile", "phone", "postal",
+    "channel", "party_size", "seats", "name", "name_key", "language", "email", "mobile", "phone", "postal",
     "organisation", "role", "target_groups", "uid", "content_hash",
 )  # fmt: skip
 """What a transferred registration takes along."""
@@ -187,10 +193,12 @@ async def transfer(
         raise AlreadyOver
     opening.check_open(joined.facts, joined.now, "desk", has_link=joined.row.online_url is not None)
     opening.check_details(joined.facts, registration.organisation, registration.role)
+    if registration.party_size > joined.facts.party.limit:
+        raise PartyTooLarge
     await _release_what_is_due(joined)
     kinds = joined.book.terms.kinds
     kind = registration.seat_kind if registration.seat_kind in kinds else kinds[0]
-    if joined.book.seat_for(kind, registration.channel) is None and not may_wait:
+    if joined.book.seat_for(kind, registration.channel, registration.seats) is None and not may_wait:
         raise SessionFull
     if await _is_registered(tx, registration, session_id):
         raise AlreadyRegistered
@@ -217,6 +225,60 @@ async def transfer(
     return successor
 
 
+async def split(
+    tx: AsyncSession, settings: Settings, registration_id: UUID, seats: int, name: str, by: str
+) -> Registration:
+    """`seats` people of a party that waits go on by themselves, right behind the others: `name` and theirs.
+
+    The new registration is reached as the party is, and told of its place, or of its seats, with a link of
+    its own. Raises `NotWaiting`, `NotSmaller`, `AlreadyOver` once the session has begun, and `MaybeDuplicate`
+    for the name that the party itself has. `by`: `person`, or who of the staff did it.
+    """
+    seating, registration = await locked(tx, settings, registration_id)
+    if seating.is_over:
+        raise AlreadyOver
+    if name_key(name) == registration.name_key:
+        raise MaybeDuplicate
+    new = _part(registration, seating, name, seats)
+    with refusals():
+        still_waiting = await seating.split(registration, new)
+    if new in still_waiting:
+        seating.telling.tell(new, "waitlisted", position=await seating.position(new))
+    if registration in still_waiting:
+        seating.telling.restate(registration)
+    _log_by(seating, registration, "split", by)
+    await seating.finish()
+    return new
+
+
+async def shrink(
+    tx: AsyncSession, settings: Settings, registration_id: UUID, party_size: int, by: str
+) -> Registration:
+    """Fewer people come: their seats go to those who wait at once. Repeating it changes nothing.
+
+    A support companion who takes no seat still comes, unless one person alone does. Raises `NotSmaller`,
+    and `AlreadyOver` for a registration that has ended. `by` as in `split`.
+    """
+    seating, registration = await locked(tx, settings, registration_id)
+    if registration.status not in LIVE or (by == "person" and seating.is_over):
+        raise AlreadyOver
+    if party_size == registration.party_size:
+        return registration
+    if not 0 < party_size < registration.party_size:
+        raise NotSmaller
+    seats = max(1, party_size - (registration.party_size - registration.seats))
+    as_before = [registration]
+    if seats < registration.seats:
+        with refusals():
+            as_before = await seating.do(Shrink(ref_of(registration), seats))
+    registration.party_size = party_size
+    if registration in as_before:
+        seating.telling.restate(registration)
+    _log_by(seating, registration, "shrunk", by)
+    await seating.finish()
+    return registration
+
+
 async def revoke_links(tx: AsyncSession, settings: Settings, registration_id: UUID) -> Registration:
     """Make every manage link sent so far worthless; the next message carries a new one."""
     seating, registration = await locked(tx, settings, registration_id)
@@ -227,14 +289,16 @@ async def revoke_links(tx: AsyncSession, settings: Settings, registration_id: UU
 
 
 async def expire_offers(tx: AsyncSession, settings: Settings, session_id: UUID) -> int:
-    """Record the offers of a session that nobody answered in time, and ask the next people."""
+    """Record the offers that nobody answered in time, and the gatherings that ended; ask the next people."""
     seating = await Seating.lock(tx, settings, session_id)
     if seating is None:
         return 0
     expired = await seating.do(Lapse())
     for registration in expired:
-        seating.telling.tell(registration, "offer_expired")
-        await waits.look_again(tx, registration)
+        # For whom seats gathered nothing has changed: they wait, and were promised no more.
+        if registration.status == "expired":
+            seating.telling.tell(registration, "offer_expired")
+            await waits.look_again(tx, registration)
     await seating.finish()
     return len(expired)
 
@@ -320,6 +384,32 @@ def _successor(registration: Registration, joined: Seating, kind: str) -> Regist
     )
 
 
+def _part(registration: Registration, seating: Seating, name: str, seats: int) -> Registration:
+    """Those who leave a party, as it was asked for: by the same channel, reached in the same way."""
+    id_ = uuid4()
+    copied = {column: getattr(registration, column) for column in _COPIED}
+    return Registration(
+        **copied
+        | {
+            "name": name,
+            "name_key": name_key(name),
+            "party_size": seats,
+            "seats": seats,
+            "uid": f"{id_}@{seating.settings.uid_domain}",
+            "content_hash": hashlib.sha256(id_.bytes).digest(),
+        },
+        id=id_,
+        session_id=registration.session_id,
+        status="pending",
+        seat_kind=registration.seat_kind,
+        confirmation_number=new_number(),
+        seq=0,
+        ledger_ref=uuid4(),
+        split_from=registration.id,
+        created_at=seating.now,
+    )
+
+
 async def _copy_answers(tx: AsyncSession, registration: Registration, successor: Registration) -> None:
     await tx.flush()
     for table, columns in (
@@ -366,6 +456,12 @@ def _log(seating: Seating, registration: Registration, action: str, reason: str,
     )
 
 
+def _log_by(seating: Seating, registration: Registration, action: str, by: str) -> None:
+    """What staff did for somebody; what people do themselves needs no note."""
+    if by != "person":
+        _log(seating, registration, action, "", by)
+
+
 _PROBLEMS = {
     seatbook.Full: SessionFull,
     seatbook.OfferOver: OfferOver,
@@ -376,6 +472,8 @@ _PROBLEMS = {
     seatbook.NoSeat: NoSeat,
     seatbook.DrawOver: DrawOver,
     seatbook.DrawCancelled: DrawCancelled,
+    seatbook.PartyTooLarge: PartyTooLarge,
+    seatbook.NotSmaller: NotSmaller,
 }
 
 

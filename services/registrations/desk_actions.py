@@ -28,6 +28,8 @@ ACTIONS = {
     "granted": _("Place donnée au-delà de la capacité"),
     "transferred": _("Transférée à cet atelier"),
     "no_answer": _("Pas de réponse à l’appel"),
+    "split": _("Groupe séparé en deux"),
+    "shrunk": _("Moins de personnes viennent"),
 }
 """What `staff_action.action` says, in words."""
 

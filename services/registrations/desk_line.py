@@ -165,7 +165,9 @@ def class_label(priority: int) -> LazyString:
 def _explained(entry: InLine, session: SessionView, language: str) -> Waiting:
     decision = entry.decision
     moved_at = None if decision is None else session.local(decision.at)
-    return Waiting(entry, why(entry.rank, language, moved_at), decision.reason if decision else "")
+    until = entry.person.gather_until and session.local(entry.person.gather_until)
+    sentences = why(entry.rank, language, moved_at, until)
+    return Waiting(entry, sentences, decision.reason if decision else "")
 
 
 async def explained(

@@ -244,7 +244,7 @@ def _grant(person: RegistrationView) -> Question:
     """Says how far over capacity the session will be: seats that are held or offered count as taken."""
     planned: int = getattr(person.session.facts.capacity, person.seat_kind)
     seats = person.session.by_kind.get(person.seat_kind)
-    after = (seats.capacity if seats else planned) + 1
+    after = (seats.capacity if seats else planned) + person.seats
     return Question(
         _("Donner une place au-delà de la capacité ?"),
         (

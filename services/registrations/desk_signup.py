@@ -17,7 +17,7 @@ from services.registrations.inputs import RegistrationRequest
 from services.registrations.pages import corrected, save
 from services.registrations.problems import MaybeDuplicate
 from services.registrations.session_view import SessionView
-from services.registrations.signup_choices import STAFF_CHANNELS, form_choices, seat_choices
+from services.registrations.signup_choices import STAFF_CHANNELS, form_choices, party_choices, seat_choices
 from services.registrations.signup_form import SignupForm, new_id, read_request, registration_id_of
 
 router = APIRouter(prefix="/guichet", include_in_schema=False)
@@ -83,6 +83,7 @@ def _page(request: Request, session: SessionView, form: SignupForm, status: int 
         form=form,
         errors=form.errors,
         seat_kinds=seat_choices(session),
+        parties=party_choices(session),
         **form_choices(language_of(request)),
     )
 

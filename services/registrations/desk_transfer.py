@@ -225,7 +225,8 @@ async def _destinations(
         view = choice.session
         kind = person.seat_kind if person.seat_kind in view.kinds else view.kinds[0]
         seats = view.by_kind.get(kind)
-        has_room = pool_for(free[view.id], kind, channel) is not None
+        fits = person.party_size <= view.facts.party.limit
+        has_room = fits and pool_for(free[view.id], kind, channel, person.seats) is not None
         found.append(Destination(choice, kind, has_room, seats.waitlisted if seats else 0))
     return found
 

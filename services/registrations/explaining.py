@@ -17,7 +17,7 @@ class Rank(Generic[W]):
 
     Ahead of them are `higher` people of a higher class, `moved` whom staff put there within their own
     class, `drawn` whom the draw put there, and `earlier` who asked before. `held`: a seat kept for their
-    channel may come to them too.
+    channel may come to them too; `part`: they left a party that waits, and stand right behind it.
     """
 
     waiter: W
@@ -26,6 +26,7 @@ class Rank(Generic[W]):
     earlier: int
     held: bool = False
     drawn: int = 0
+    part: bool = False
 
     @property
     def ahead(self) -> int:
@@ -52,17 +53,20 @@ class _Passed:
             self.priority, self.moved, self.earlier, self.drawn = priority, 0, 0, 0
 
 
-def ranks(waiters: Iterable[W], held: Collection[PoolKey]) -> list[Rank[W]]:
-    """Where each of a session's waiters stands, in the order of the line; `held` are the held pools."""
+def ranks(waiters: Iterable[W], held: Collection[PoolKey], parts: Collection[int] = ()) -> list[Rank[W]]:
+    """Where each of a session's waiters stands, in the order of the line; `held` are the held pools.
+
+    `parts`: the numbers of those who left a party that waits.
+    """
     passed: dict[str, _Passed] = {}
     found: list[Rank[W]] = []
     for waiter in in_order(waiters):
         before = passed.setdefault(waiter.kind, _Passed(waiter.priority))
         before.enter(waiter.priority)
-        own_pool = PoolKey(waiter.kind, waiter.channel)
-        counted = (before.higher, before.moved, before.earlier, own_pool in held, before.drawn)
+        own_pool, part = PoolKey(waiter.kind, waiter.channel), waiter.seq in parts
+        counted = (before.higher, before.moved, before.earlier, own_pool in held, before.drawn, part)
         found.append(Rank(waiter, *counted))
-        if waiter.place is not None:
+        if waiter.place is not None and not part:
             before.moved += 1
         elif waiter.rank is not None:
             before.drawn += 1
@@ -71,11 +75,14 @@ def ranks(waiters: Iterable[W], held: Collection[PoolKey]) -> list[Rank[W]]:
     return found
 
 
-def why(rank: Rank[W], language: str, moved_at: datetime | None = None) -> tuple[LazyString, ...]:
+def why(
+    rank: Rank[W], language: str, moved_at: datetime | None = None, gather_until: datetime | None = None
+) -> tuple[LazyString, ...]:
     """« Demande numéro 14. 2 personnes ont demandé avant et attendent encore. », a sentence each.
 
     The number was given when the request arrived, whatever its channel. `moved_at`: the wall time at which
-    staff last moved the person in the line, if they did.
+    staff last moved the person in the line, if they did. `gather_until`: until when, in wall time, free
+    seats are kept for this party.
     """
     waiter = rank.waiter
     sentences = [_("Demande numéro %(seq)s.", seq=waiter.seq)]
@@ -83,12 +90,36 @@ def why(rank: Rank[W], language: str, moved_at: datetime | None = None) -> tuple
         sentences.append(_("Rang %(rank)s au tirage.", rank=waiter.rank))
     if waiter.priority:
         sentences.append(_("Classe prioritaire %(priority)s.", priority=waiter.priority))
-    if waiter.place is not None:
+    if rank.part and moved_at is None:
+        sentences.append(_("S’est séparée de son groupe et se tient juste après."))
+    elif waiter.place is not None:
         sentences.append(_moved(moved_at, language))
     sentences += _ahead(rank)
+    sentences += _party(waiter, gather_until, language)
     if rank.held:
         sentences.append(_HELD.get(waiter.channel, _("Attend aussi une place gardée pour son canal.")))
     return tuple(sentences)
+
+
+def _party(waiter: W, gather_until: datetime | None, language: str) -> list[LazyString]:
+    """Why somebody behind may get a seat first, or nobody one that is free."""
+    if waiter.size == 1:
+        return []
+    together = _("Il faut %(count)s places ensemble.", count=waiter.size)
+    if gather_until is not None:
+        return [together, waits_for_more(waiter.size, formats.at(gather_until, language))]
+    if waiter.gathered:
+        return [together, _("Des places libres l’ont déjà attendue. Son rang reste le même.")]
+    return [together]
+
+
+def waits_for_more(size: int, until: str) -> LazyString:
+    """« La place libre attend que 2 se libèrent, jusqu’au … »: what gathers for a party."""
+    return _(
+        "La place libre attend qu’il y en ait %(count)s, au plus tard le %(moment)s",
+        count=size,
+        moment=formats.full_stop(until),
+    )
 
 
 def _moved(at: datetime | None, language: str) -> LazyString:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from libs.web.i18n import LazyString, _
 from libs.web.validation import FieldError
+from services.registrations.gathering import LARGEST_PARTY
 
 Channel = Literal["web", "phone", "email", "desk", "partner", "paper"]
 SeatKind = Literal["on_site", "online"]
@@ -81,6 +82,8 @@ def read_optional_line(value: str | None) -> str | None:
     return _one_line(value or "") or None
 
 
+Name = Annotated[str, Field(max_length=200), AfterValidator(read_name)]
+"""What somebody is called."""
 Reason = Annotated[str, Field(max_length=500), AfterValidator(_reason)]
 """Why staff did something out of the usual order."""
 
@@ -114,8 +117,11 @@ class RegistrationRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: Channel
-    name: Annotated[str, Field(max_length=200), AfterValidator(read_name)]
-    party_size: int = 1
+    name: Name
+    party_size: Annotated[int, Field(ge=1, le=LARGEST_PARTY)] = 1
+    """How many people come, the one who registers among them."""
+    support_companion: bool = False
+    """One of them comes to support another; some sessions count no seat for that."""
     language: Literal["fr", "en"] = "fr"
     seat_kind: SeatKind | None = None
     contact: Contact
@@ -128,8 +134,8 @@ class RegistrationRequest(BaseModel):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        if self.party_size != 1:
-            raise _Refused(_("Inscrivez une personne à la fois."))
+        if self.support_companion and self.party_size == 1:
+            raise _Refused(_("Comptez aussi la personne qui vous accompagne."))
         if self.accommodations and "accommodation_data" not in self.consents:
             raise _Refused(_("Pour préparer l’atelier, il faut votre accord sur vos besoins."))
         if self.target_groups and "statistics_profile" not in self.consents:
@@ -144,6 +150,7 @@ class RegistrationRequest(BaseModel):
             self.channel, self.name, self.party_size, self.language, self.seat_kind,
             contact.email, contact.mobile, contact.phone, contact.postal, self.organisation, self.role,
             self.accommodations, self.target_groups, self.consents,
+            *((True,) if self.support_companion else ()),
         )  # fmt: skip
         return hashlib.sha256(orjson.dumps(content)).digest()
 

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
+from services.registrations import waitlist
 from services.registrations.draw import Stage
-from services.registrations.pools import GENERAL, PoolKey
+from services.registrations.pools import PoolKey
 from services.registrations.seatbook import SEATED, SeatBook
 
 
@@ -15,7 +16,7 @@ def broken(book: SeatBook, now: datetime) -> list[str]:
 
 
 def broken_seats(book: SeatBook, now: datetime) -> list[str]:
-    """What the pools alone tell (S1, S2): cheap enough to ask after every command."""
+    """What the pools tell (S1, S2), and the line where seats are free: cheap enough after every command."""
     return [*_seats(book), *_line(book, now)]
 
 
@@ -36,13 +37,14 @@ def _counts(book: SeatBook) -> Iterable[str]:
     for person in book.people.values():
         if person.pool is not None:
             key = PoolKey(person.kind, person.pool)
-            counted[key, "offered" if person.status == "offered" else "confirmed"] += 1
-            counted[key, "granted"] += person.granted
+            counted[key, "offered" if person.status == "offered" else "confirmed"] += person.size
+            counted[key, "granted"] += person.size * person.granted
         if person.status == "waitlisted":
-            for channel in (GENERAL, person.channel):
-                counted[PoolKey(person.kind, channel), "waiting"] += 1
+            for key in waitlist.pools_of(person.kind, person.channel):
+                counted[key, "waiting"] += 1
+                counted[key, "gathering"] += person.gather is not None
     for key, pool in book.pools.items():
-        for name in ("confirmed", "offered", "granted", "waiting"):
+        for name in ("confirmed", "offered", "granted", "waiting", "gathering"):
             if getattr(pool, name) != counted[key, name]:
                 yield f"S1: {_name(key)} counts {getattr(pool, name)} {name}, there are {counted[key, name]}"
 
@@ -50,9 +52,17 @@ def _counts(book: SeatBook) -> Iterable[str]:
 def _line(book: SeatBook, now: datetime) -> Iterable[str]:
     if book.is_over(now):
         return
-    for key, pool in book.pools.items():
-        if pool.free > 0 and pool.waiting > 0:
-            yield f"S2: {pool.free} seats of {_name(key)} are free while {pool.waiting} people wait"
+    for kind in book.terms.plan.capacity:
+        gathering = book.pools[PoolKey(kind)].gathering
+        if gathering > 1:
+            yield f"S2: seats ({kind}) gather for {gathering} parties at once"
+    open_to = {key: pool.free for key, pool in book.pools.items() if pool.free > 0 and not pool.gathering}
+    if not any(book.pools[key].waiting for key in open_to):
+        return
+    # What is free is too little for every party that waits, and gathers for none that might have it.
+    for called in waitlist.promotions(open_to, book.line(), book.room()):
+        where = "gather for nobody" if called.pool is None else f"of {_name(called.pool)} are free"
+        yield f"S2: seats {where} while {called.waiter.ref} waits for {called.waiter.size}"
 
 
 def _people(book: SeatBook) -> Iterable[str]:
@@ -66,6 +76,10 @@ def _people(book: SeatBook) -> Iterable[str]:
             person.offer_until is not None
         ):
             yield f"S3: {person.ref} is {person.status} with pool {person.pool}, until {person.offer_until}"
+        if person.gather is not None and (
+            person.status != "waitlisted" or person.size == 1 or person.gathered
+        ):
+            yield f"S2: seats gather for {person.ref}, {person.status}, who needs {person.size}"
 
 
 def _draw(book: SeatBook) -> Iterable[str]:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from libs.messaging.contracts import HeldSeats
 from libs.messaging.contracts import Release as DatedRelease
+from services.registrations import gathering
 from services.registrations.draw import DrawTerms, Ticket
 from services.registrations.office_hours import office_json, office_of_json
 from services.registrations.pools import Plan
@@ -33,6 +34,8 @@ from services.registrations.seatbook import (
     Replan,
     Request,
     SeatBook,
+    Shrink,
+    Split,
     Terms,
 )
 
@@ -42,7 +45,8 @@ OPEN = "open"
 _NAMES: Mapping[type[Any], str] = {
     Replan: "replan", Request: "request", Cancel: "cancel", Accept: "accept", Decline: "decline",
     Lapse: "lapse", NoAnswer: "no_answer", Release: "release", Grant: "grant", Move: "move",
-    Prioritise: "prioritise", Attend: "attend", Draw: "draw", CancelDraw: "cancel_draw",
+    Prioritise: "prioritise", Attend: "attend", Draw: "draw", CancelDraw: "cancel_draw", Split: "split",
+    Shrink: "shrink",
 }  # fmt: skip
 
 
@@ -87,8 +91,9 @@ def inputs_of(command: Command) -> dict[str, Any]:
     match command:
         case Replan(terms):
             return terms_json(terms)
-        case Request(ref, kind, channel):
+        case Request(ref, kind, channel, size):
             found = {"ref": ref, "kind": kind, "channel": channel}
+            found |= {"size": size} if size != 1 else {}
             found |= {"on_offer": True} if command.on_offer else {}
             return found | {"by_hand": True} if command.by_hand else found
         case Move(ref, before):
@@ -97,6 +102,10 @@ def inputs_of(command: Command) -> dict[str, Any]:
             return {"ref": ref, "priority": priority}
         case Attend(ref, outcome):
             return {"ref": ref, "outcome": outcome}
+        case Split(ref, new_ref, size):
+            return {"ref": ref, "new_ref": new_ref, "size": size}
+        case Shrink(ref, size):
+            return {"ref": ref, "size": size}
         case Cancel(ref) | Accept(ref) | Decline(ref) | NoAnswer(ref) | Grant(ref):
             return {"ref": ref}
         case Draw(seed, tickets):
@@ -117,6 +126,7 @@ def command_of(found: Entry) -> Command:
                     UUID(inputs["ref"]),
                     inputs["kind"],
                     inputs["channel"],
+                    size=inputs.get("size", 1),
                     on_offer=inputs.get("on_offer", False),
                     by_hand=inputs.get("by_hand", False),
                 )
@@ -127,6 +137,10 @@ def command_of(found: Entry) -> Command:
                 return Prioritise(UUID(inputs["ref"]), inputs["priority"])
             case "attend":
                 return Attend(UUID(inputs["ref"]), inputs["outcome"])
+            case "split":
+                return Split(UUID(inputs["ref"]), UUID(inputs["new_ref"]), inputs["size"])
+            case "shrink":
+                return Shrink(UUID(inputs["ref"]), inputs["size"])
             case "lapse":
                 return Lapse()
             case "release":
@@ -179,6 +193,12 @@ def standing(person: Person) -> dict[str, Any]:
         found["on_offer"] = True
     if person.by_hand:
         found["by_hand"] = True
+    if person.size != 1:
+        found["size"] = person.size
+    if person.gather is not None:
+        found["gather"] = person.gather.isoformat()
+    if person.gathered:
+        found["gathered"] = True
     return found
 
 
@@ -190,7 +210,7 @@ def _digits(place: Decimal) -> str:
 
 def person_of(found: Mapping[str, Any]) -> Person:
     """The reverse of `standing`."""
-    place, until = found.get("place"), found.get("until")
+    place, until, gather = found.get("place"), found.get("until"), found.get("gather")
     return Person(
         ref=UUID(found["ref"]),
         seq=found["seq"],
@@ -205,6 +225,9 @@ def person_of(found: Mapping[str, Any]) -> Person:
         offer_until=None if until is None else datetime.fromisoformat(until),
         on_offer=found.get("on_offer", False),
         by_hand=found.get("by_hand", False),
+        size=found.get("size", 1),
+        gather=None if gather is None else datetime.fromisoformat(gather),
+        gathered=found.get("gathered", False),
     )
 
 
@@ -226,6 +249,10 @@ def terms_json(terms: Terms) -> dict[str, Any]:
         found["office"] = office_json(terms.office)
     if terms.draw is not None:
         found["draw"] = {"closes_at": terms.draw.closes_at.isoformat()}
+    if terms.party_limit != 1:
+        found["party_limit"] = terms.party_limit
+    if terms.gather_hours != gathering.USUAL_HOURS:
+        found["gather_hours"] = terms.gather_hours
     return found
 
 
@@ -248,4 +275,6 @@ def terms_of_json(found: Mapping[str, Any]) -> Terms:
         limit=found["limit"],
         draw=None if drawn is None else DrawTerms(datetime.fromisoformat(drawn["closes_at"])),
         office=office_of_json(found["office"]) if "office" in found else None,
+        party_limit=found.get("party_limit", 1),
+        gather_hours=found.get("gather_hours", gathering.USUAL_HOURS),
     )

@@ -102,13 +102,16 @@ class SeatPool(Model, table=True):
     confirmed: int = 0
     offered: int = 0
     waiting: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """How many people wait who may use a seat of this pool."""
+    """How many requests wait that may use a seat of this pool; a party is one."""
     granted: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """How many of the people seated here were given a seat over capacity."""
+    """How many of the seats in use here are over capacity."""
+    gathering: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many of those who wait, one at most, have the free seats kept for them."""
 
     __table_args__ = (
         sa.CheckConstraint("confirmed >= 0 and offered >= 0", name="not_negative"),
         sa.CheckConstraint("waiting >= 0 and granted between 0 and confirmed", name="counted"),
+        sa.CheckConstraint("gathering between 0 and 1 and gathering <= waiting", name="gathering"),
         sa.CheckConstraint("confirmed + offered <= effective", name="no_oversell"),
         _one_of("seat_kind", ("on_site", "online")),
         # Counters change with every registration: room on the page keeps the updates in place.
@@ -117,7 +120,10 @@ class SeatPool(Model, table=True):
 
 
 class Registration(Model, table=True):
-    """One person's request for one session. `pool_channel` says whose seat it uses, if it has one."""
+    """A request for one session, of one person or of a party who come together.
+
+    `pool_channel` says whose seats it uses, if it has any.
+    """
 
     __tablename__ = "registration"
 
@@ -128,6 +134,15 @@ class Registration(Model, table=True):
     pool_channel: str | None = None
     channel: str
     party_size: int = 1
+    """How many people come."""
+    seats: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    """How many seats they take, all of one pool: one less where a support companion takes none."""
+    gather_until: datetime | None = _instant(default=None)
+    """Until when the seats that are free are kept for the party, while there are too few."""
+    gathered: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    """Whether seats were kept for the party long enough; that happens once."""
+    split_from: UUID | None = None
+    """The registration of the party that this one was part of, while both waited."""
     name: str
     name_key: str
     language: str = "fr"
@@ -179,7 +194,14 @@ class Registration(Model, table=True):
         sa.UniqueConstraint("session_id", "seq"),
         _one_of("status", STATUSES),
         _one_of("seat_kind", ("on_site", "online")),
-        sa.CheckConstraint("party_size = 1", name="party_size"),
+        sa.CheckConstraint(
+            "party_size between 1 and 99 and seats between 1 and party_size and party_size - seats <= 1",
+            name="party_size",
+        ),
+        sa.CheckConstraint(
+            "gather_until is null or (status = 'waitlisted' and seats > 1 and not gathered)",
+            name="gathers_while_waiting",
+        ),
         sa.CheckConstraint("priority between 0 and 9", name="priority"),
         sa.CheckConstraint("not (granted and pool_channel is distinct from '')", name="grant_is_a_seat"),
         sa.CheckConstraint(
@@ -196,6 +218,11 @@ class Registration(Model, table=True):
         ),
         sa.Index(
             "ix_registration_offers_due", "offer_expires_at", postgresql_where=sa.text("status = 'offered'")
+        ),
+        sa.Index(
+            "ix_registration_gatherings_due",
+            "gather_until",
+            postgresql_where=sa.text("gather_until is not null"),
         ),
         sa.Index("ix_registration_same_person", "name_key", "session_id"),
         sa.Index(

@@ -9,6 +9,7 @@ from services.registrations.inputs import professional_details
 from services.registrations.problems import (
     NotOpenYet,
     NoWebRegistration,
+    PartyTooLarge,
     RegistrationClosed,
     SeatKindUnknown,
     SessionCancelled,
@@ -50,3 +51,14 @@ def check_details(facts: SessionState, organisation: str | None, role: str | Non
     missing = professional_details(organisation, role) if facts.stream == "pro" else []
     if missing:
         raise Malformed(errors=missing)
+
+
+def party_seats(facts: SessionState, people: int, with_companion: bool) -> int:
+    """How many seats a party takes: somebody who comes to support another may take none, by the session.
+
+    Raises `PartyTooLarge` for more people than the session takes together.
+    """
+    if people > facts.party.limit:
+        raise PartyTooLarge(limit=facts.party.limit)
+    unseated = with_companion and not facts.party.companion_takes_seat
+    return max(1, people - unseated)

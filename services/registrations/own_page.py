@@ -69,7 +69,7 @@ async def show(request: Request, token: str, person: Own) -> Response:
         wait = await tx.get(Wait, person.wait_id) if person.wait_id is not None else None
     new_link = _link_to_new(person, service.settings)
     wait_link = _link_to_wait(person, wait, service.settings)
-    return _page(
+    return page(
         request,
         "own/registration.html",
         token,
@@ -84,7 +84,7 @@ async def show(request: Request, token: str, person: Own) -> Response:
 @router.get("/mon-inscription/{token}/annuler")
 async def ask_to_cancel(request: Request, token: str, person: Own) -> Response:
     """What will happen, and the question."""
-    return _page(request, "own/cancel.html", token, person) if person.is_live else _back(token)
+    return page(request, "own/cancel.html", token, person) if person.is_live else back(token)
 
 
 @router.post("/mon-inscription/{token}/annuler")
@@ -101,8 +101,8 @@ async def cancel(request: Request, token: str, person: Own) -> Response:
 async def ask_whether_they_come(request: Request, token: str, person: Own) -> Response:
     """« Venez-vous toujours ? », with two buttons. Nothing changes by looking."""
     if person.status != "confirmed" or not person.is_live:
-        return _back(token)
-    return _page(request, "own/presence.html", token, person)
+        return back(token)
+    return page(request, "own/presence.html", token, person)
 
 
 @router.post("/mon-inscription/{token}/presence/oui")
@@ -140,7 +140,7 @@ async def decline(request: Request, token: str, person: Own) -> Response:
 @router.get("/mon-inscription/{token}/refuser")
 async def look_again(token: str, person: Own) -> Response:
     """A link that was followed, by a person or by a mail program: the page, with its buttons."""
-    return _back(token)
+    return back(token)
 
 
 @router.get("/mon-inscription/{token}/calendrier.ics")
@@ -159,17 +159,28 @@ async def _done(request: Request, token: str, person: RegistrationView, command:
     with suppress(OfferOver, AlreadyOver):
         async with service.database.transaction() as tx:
             await command(tx, service.settings, person.id)
-    return _back(token)
+    return back(token)
 
 
-def _back(token: str) -> Response:
+def back(token: str) -> Response:
+    """To where the person stands now."""
     return RedirectResponse(f"/mon-inscription/{token}", 303, HEADERS)
 
 
-def _page(request: Request, template: str, token: str, person: RegistrationView, **context: Any) -> Response:
-    page = render(
+def page(
+    request: Request,
+    template: str,
+    token: str,
+    person: RegistrationView,
+    *,
+    status: int = 200,
+    **context: Any,
+) -> Response:
+    """A page about this registration, kept by nobody but the reader."""
+    answer = render(
         request,
         template,
+        status,
         person=person,
         session=person.session,
         state=state_of(person, language_of(request)),
@@ -177,8 +188,8 @@ def _page(request: Request, template: str, token: str, person: RegistrationView,
         here=f"/mon-inscription/{token}",
         **context,
     )
-    page.headers.update(HEADERS)
-    return page
+    answer.headers.update(HEADERS)
+    return answer
 
 
 def _link_to_new(person: RegistrationView, settings: Settings) -> str | None:

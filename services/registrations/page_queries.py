@@ -121,6 +121,10 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         reach=reach_of(notices),
         is_asked=is_asked(person, session.facts.starts_at_utc),
         has_reconfirmed=person.reconfirmed_at is not None,
+        party_size=person.party_size,
+        seats=person.seats,
+        gather_until=person.gather_until,
+        gathered=person.gathered,
     )
 
 

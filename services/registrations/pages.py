@@ -20,7 +20,7 @@ from services.registrations.lane import lane_of
 from services.registrations.problems import MaybeDuplicate, SeatKindUnknown
 from services.registrations.registering import Ask, Registered
 from services.registrations.session_view import SessionView, people_ahead
-from services.registrations.signup_choices import form_choices, seat_choices
+from services.registrations.signup_choices import form_choices, party_choices, seat_choices
 from services.registrations.signup_form import SignupForm, new_id, read_request, registration_id_of
 
 router = APIRouter(include_in_schema=False)
@@ -111,6 +111,7 @@ async def _page(request: Request, session: SessionView, form: SignupForm, status
         errors=form.errors,
         others=others,
         seat_kinds=seat_choices(session),
+        parties=party_choices(session),
         ahead=people_ahead(session.seats.waitlisted),
         **form_choices(language_of(request)),
     )

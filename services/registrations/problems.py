@@ -115,6 +115,18 @@ class NotWaiting(Conflict):
     detail = _("Relisez la file : quelque chose vient de changer.")
 
 
+class PartyTooLarge(Conflict):
+    slug = "party-too-large"
+    title = _("Vous êtes trop nombreux pour une seule inscription")
+    detail = _("Inscrivez-vous en plusieurs fois, ou téléphonez-nous.")
+
+
+class NotSmaller(Conflict):
+    slug = "not-smaller"
+    title = _("Ce nombre ne convient pas")
+    detail = _("Un groupe peut seulement devenir plus petit, et une personne au moins doit rester.")
+
+
 class TooEarly(Conflict):
     slug = "too-early"
     title = _("Un appel sans réponse ne suffit pas encore")

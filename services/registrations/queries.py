@@ -23,9 +23,14 @@ _SEATS = sa.text(
     with pool as (
         select session_id, seat_kind, sum(effective) as capacity, sum(confirmed) as confirmed,
             sum(offered) as offered,
-            coalesce(sum(effective - confirmed - offered) filter (where channel <> '' and open), 0) as held,
-            coalesce(sum(effective - confirmed - offered) filter (where channel = '' and open), 0)
-                as available
+            coalesce(
+                sum(effective - confirmed - offered)
+                    filter (where channel <> '' and open and gathering = 0), 0
+            ) as held,
+            coalesce(
+                sum(effective - confirmed - offered)
+                    filter (where channel = '' and open and gathering = 0), 0
+            ) as available
         from seat_pool join (
             select id as session_id, coalesce(draw_stage, 'drawn') = 'drawn' as open from session
         ) as draw using (session_id)
@@ -141,7 +146,8 @@ class InLine:
 async def line(tx: AsyncSession, session_id: UUID) -> list[InLine]:
     """Everybody who waits for a seat of a session, in the order of the line."""
     waiting = {ref_of(row): row for row in await people(tx, session_id, ("waitlisted",))}
-    found = ranks([person_of(row) for row in waiting.values()], await _held_pools(tx, session_id))
+    parts = {row.seq for row in waiting.values() if row.split_from is not None}
+    found = ranks([person_of(row) for row in waiting.values()], await _held_pools(tx, session_id), parts)
     moved = [row.id for row in waiting.values() if row.priority or row.place is not None]
     actions = await staff_actions(tx, moved)
     return [
@@ -166,7 +172,7 @@ async def staff_actions(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, lis
 
 
 async def free_pools(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[PoolKey, int]]:
-    """The free seats of each pool of these sessions that nobody waits for: what a newcomer may take.
+    """The free seats of each pool of these sessions that don’t gather for a party: a newcomer’s.
 
     None where a draw is to come, or was given up.
     """
@@ -191,7 +197,7 @@ def _decision(person: Registration, actions: Sequence[StaffAction]) -> StaffActi
 _FREE = sa.text(
     "select session_id, seat_kind, channel, effective - confirmed - offered as free"
     " from seat_pool join session on session.id = session_id"
-    " where session_id = any(:ids) and waiting = 0 and effective > confirmed + offered"
+    " where session_id = any(:ids) and gathering = 0 and effective > confirmed + offered"
     " and coalesce(draw_stage, 'drawn') = 'drawn'"
 )
 _HELD = sa.text(

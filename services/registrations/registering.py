@@ -28,6 +28,7 @@ from services.registrations.problems import (
     DrawCancelled,
     KeyReused,
     MaybeDuplicate,
+    PartyTooLarge,
     SessionFull,
     SessionUnknown,
 )
@@ -372,18 +373,21 @@ class _Batch:
         opening.check_open(facts, self.read.now, request.channel, has_link=session.known.has_link)
         kind = opening.seat_kind(facts, request.seat_kind)
         opening.check_details(facts, request.organisation, request.role)
+        seats = opening.party_seats(facts, request.party_size, request.support_companion)
         if not request.another_person and self._somebody_alike(ask):
             raise MaybeDuplicate
         by_hand = offers.is_by_hand(
             request.contact.email, request.contact.mobile, texts=self.settings.sms_url is not None
         )
-        command = seatbook.Request(uuid4(), kind, request.channel, by_hand=by_hand)
+        command = seatbook.Request(uuid4(), kind, request.channel, seats, by_hand=by_hand)
         try:
             (person,) = session.book.do(command, self.read.now)
         except seatbook.Full:
             raise SessionFull from None
         except seatbook.DrawCancelled:
             raise DrawCancelled from None
+        except seatbook.PartyTooLarge:
+            raise PartyTooLarge from None
         return self._admitted(ask, session, person, command)
 
     def _first_with_key(self, key: ClientKey) -> "tuple[bytes, Registered] | None":
@@ -527,6 +531,9 @@ def _person(settings: Settings, one: _Admitted) -> dict[str, Any]:
         "ledger_ref": person.ref,
         "uid": f"{one.id}@{settings.uid_domain}",
         "content_hash": _bytea(one.ask.content_hash),
+        "party_size": request.party_size,
+        "seats": person.size,
+        "gather_until": person.gather,
     }
 
 
@@ -618,7 +625,8 @@ def _state(settings: Settings, one: _Admitted, at: str, cause: bytes) -> bytes:
             "status": person.status,
             "channel": person.channel,
             "seat_kind": person.kind,
-            "party_size": 1,
+            "party_size": request.party_size,
+            "seats": person.size,
             "name": request.name,
             "language": request.language,
             "contact": {

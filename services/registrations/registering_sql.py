@@ -23,7 +23,8 @@ select json_build_object(
             'due', coalesce(least(next_release_at, joins_at) <= clock.decision_time(), false),
             'pools', (
                 select json_agg(
-                    json_build_array(seat_kind, channel, effective, confirmed, offered, waiting, granted)
+                    json_build_array(seat_kind, channel, effective, confirmed, offered, waiting, granted,
+                        gathering)
                 ) from seat_pool where session_id = session.id
             )
         )) from session where id = any($1::uuid[]) and facts is not null
@@ -82,17 +83,18 @@ with come as materialized (
 ), people as (
     insert into registration (id, session_id, status, seat_kind, pool_channel, channel, name, name_key,
         language, email, mobile, phone, postal, organisation, role, target_groups, confirmation_number, seq,
-        ledger_ref, uid, invited, content_hash, created_at, confirmed_at, party_size, generation, sequence,
-        version, reminded, by_hand)
+        ledger_ref, uid, invited, content_hash, created_at, confirmed_at, party_size, seats, gather_until,
+        generation, sequence, version, reminded, by_hand)
     select id, session_id, status, seat_kind, pool_channel, channel, name, name_key, language, email, mobile,
         phone, postal, organisation, role, target_groups, confirmation_number, seq, ledger_ref, uid,
         status = 'confirmed', content_hash, $1::timestamptz,
-        case when status = 'confirmed' then $1::timestamptz end, 1, 1, 0, 1, '[]', by_hand
+        case when status = 'confirmed' then $1::timestamptz end, party_size, seats, gather_until,
+        1, 0, 1, '[]', by_hand
     from json_to_recordset($3::json) as person (id uuid, session_id uuid, status text, seat_kind text,
         pool_channel text, channel text, name text, name_key text, language text, email text, mobile text,
         phone text, postal text, organisation text, role text, target_groups jsonb,
         confirmation_number text, seq bigint, ledger_ref uuid, uid text, content_hash bytea,
-        by_hand boolean)
+        by_hand boolean, party_size int, seats int, gather_until timestamptz)
     where (select all_of_them from unchanged)
 ), entries as (
     insert into seat_ledger (session_id, entry, at, command, inputs, touched)

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from libs.messaging.contracts import NoticeOutcome, SessionFacts, SessionState
 from libs.web import formats
-from libs.web.i18n import LazyString, _
+from libs.web.i18n import LazyString, _, ngettext
+from services.registrations.explaining import waits_for_more
 from services.registrations.offers import LAST_DAY
 from services.registrations.reaching import Reach
 from services.registrations.session_view import SessionView, people_ahead, place
@@ -69,6 +70,10 @@ class RegistrationView:
     reach: Reach | None = None
     is_asked: bool = False
     has_reconfirmed: bool = False
+    party_size: int = 1
+    seats: int = 1
+    gather_until: datetime | None = None
+    gathered: bool = False
 
     @property
     def is_late(self) -> bool:
@@ -89,6 +94,16 @@ class RegistrationView:
     def may_reconfirm(self) -> bool:
         """Whether an answer to « venez-vous toujours ? » is waited for."""
         return self.is_asked and self.status == "confirmed" and self.is_live
+
+    @property
+    def may_shrink(self) -> bool:
+        """Whether fewer people may come than were to."""
+        return self.party_size > 1 and self.is_live
+
+    @property
+    def may_split(self) -> bool:
+        """Whether some may go on waiting by themselves."""
+        return self.seats > 1 and self.status == "waitlisted" and not self.has_begun
 
     @property
     def may_answer(self) -> bool:
@@ -179,7 +194,7 @@ def state_of(person: RegistrationView, language: str) -> State:
         case "pending" if person.session.draw is not None:
             return _before_the_draw(person, language)
         case "waitlisted":
-            return _waitlisted(person)
+            return _waitlisted(person, language)
         case "offered":
             return _offered(person, language)
         case "cancelled":
@@ -215,10 +230,11 @@ def _confirmed(person: RegistrationView) -> State:
         case Standing.OVER:
             return State("info", _("Cet atelier est terminé."), (_("Vous aviez une place."),))
         case Standing.RUNNING:
-            return State("done", _("Vous avez une place."), (_("L’atelier a commencé."),))
+            return State("done", _has(person.seats), (_("L’atelier a commencé."),))
     if person.has_reconfirmed:
-        return State("done", _("Vous avez une place."), (_SAID_YES, _told_of_changes(person)))
-    return State("done", _("Vous avez une place."), (*_drawn(person), _told_of_changes(person)))
+        return State("done", _has(person.seats), (_SAID_YES, *_companion(person), _told_of_changes(person)))
+    said = (*_drawn(person), *_companion(person), _told_of_changes(person))
+    return State("done", _has(person.seats), said)
 
 
 def _before_the_draw(person: RegistrationView, language: str) -> State:
@@ -260,7 +276,30 @@ def _drawn(person: RegistrationView) -> tuple[LazyString, ...]:
     )
 
 
-def _waitlisted(person: RegistrationView) -> State:
+def _has(seats: int) -> LazyString:
+    return ngettext("Vous avez une place.", "Vous avez %(count)s places.", seats)
+
+
+def _companion(person: RegistrationView) -> tuple[LazyString, ...]:
+    """Nobody should wonder at the door why there is a seat less than people."""
+    if person.party_size == person.seats:
+        return ()
+    return (_("La personne qui vous accompagne vient avec vous, sans prendre de place."),)
+
+
+def _together(person: RegistrationView, language: str) -> tuple[LazyString, ...]:
+    """What a party waits for: all its seats at once, some of which may be free already."""
+    sentences = [_("Vous aurez toutes vos places ensemble.")]
+    if person.gather_until is not None:
+        until = formats.at(person.session.local(person.gather_until), language)
+        sentences.append(waits_for_more(person.seats, until))
+    sentences.append(_("Dès qu’il y en a assez, nous vous prévenons %(route)s.", route=ROUTES[person.route]))
+    if person.gathered:
+        sentences.append(_("En attendant, une place seule va aux personnes suivantes. Votre rang reste."))
+    return tuple(sentences)
+
+
+def _waitlisted(person: RegistrationView, language: str) -> State:
     if person.session.standing is Standing.CANCELLED:
         return State("cancelled", _("Cet atelier est annulé."))
     if person.has_begun:
@@ -268,6 +307,12 @@ def _waitlisted(person: RegistrationView) -> State:
             "info", _("Aucune place ne s’est libérée à temps."), (_("Cet atelier a déjà commencé."),)
         )
     ahead = people_ahead(person.ahead or 0)
+    if person.seats > 1:
+        return State(
+            "waiting",
+            _("Vous êtes en attente de %(seats)s places : %(ahead)s.", seats=person.seats, ahead=ahead),
+            _together(person, language),
+        )
     return State(
         "waiting",
         _("Vous êtes en attente : %(ahead)s.", ahead=ahead),
@@ -285,12 +330,25 @@ def _waitlisted(person: RegistrationView) -> State:
 def _offered(person: RegistrationView, language: str) -> State:
     end, now = person.offer_expires_at, person.session.now
     assert end is not None, "an offer has an end"
-    passes_on = _("Sans réponse, la place va à la personne suivante.")
+    passes_on = ngettext(
+        "Sans réponse, la place va à la personne suivante.",
+        "Sans réponse, les places vont aux personnes suivantes.",
+        person.seats,
+    )
     if end <= now:
-        text = _("Une place s’est libérée pour vous. Répondez tout de suite.")
+        text = ngettext(
+            "Une place s’est libérée pour vous. Répondez tout de suite.",
+            "%(count)s places se sont libérées pour vous. Répondez tout de suite.",
+            person.seats,
+        )
         return State("attention", text, (passes_on,))
     deadline = formats.deadline(person.session.local(end), person.session.local(now), language)
-    text = _("Une place s’est libérée pour vous. Répondez %(deadline)s", deadline=formats.full_stop(deadline))
+    text = ngettext(
+        "Une place s’est libérée pour vous. Répondez %(deadline)s",
+        "%(count)s places se sont libérées pour vous. Répondez %(deadline)s",
+        person.seats,
+        deadline=formats.full_stop(deadline),
+    )
     return State("attention", text, (passes_on,))
 
 

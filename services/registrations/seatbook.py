@@ -11,7 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.messaging.contracts import SessionState
-from services.registrations import draw, offers, pools, waitlist
+from services.registrations import draw, gathering, offers, pools, waitlist
 from services.registrations.draw import DrawTerms, Stage, Ticket
 from services.registrations.office_hours import OfficeHours
 from services.registrations.pools import GENERAL, Plan, PoolKey
@@ -64,6 +64,14 @@ class DrawCancelled(Refused):
     """The draw was cancelled: this session gives no seats any more."""
 
 
+class PartyTooLarge(Refused):
+    """The session takes no party of that many."""
+
+
+class NotSmaller(Refused):
+    """A party can only become smaller, and somebody of it must still come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What `events` says of a session, as far as seats depend on it. Instants are UTC.
@@ -79,6 +87,8 @@ class Terms:
     limit: int | None = None
     draw: DrawTerms | None = None
     office: OfficeHours | None = None
+    party_limit: int = 1
+    gather_hours: float = gathering.USUAL_HOURS
 
 
 def terms_of(facts: SessionState, office: OfficeHours | None = None) -> Terms:
@@ -93,6 +103,8 @@ def terms_of(facts: SessionState, office: OfficeHours | None = None) -> Terms:
         limit=facts.waitlist.limit,
         draw=None if drawn is None else DrawTerms(drawn.closes_at),
         office=office,
+        party_limit=facts.party.limit,
+        gather_hours=facts.party.gather_hours,
     )
 
 
@@ -103,6 +115,8 @@ class Person:
     `rank` is what the draw gave them, None for whoever asked too late for it.
     `pool` is the channel of the pool whose seat they use ("" for everybody's), None without a seat.
     `by_hand`: the team calls or writes to them, so their offers last hours in which it is there.
+    `size`: how many seats they take, all in one pool: more than one is a party. `gather`: until when the
+    seats that are free are kept for the party; `gathered`: it had its time, and no more are kept for it.
     """
 
     ref: UUID
@@ -119,17 +133,25 @@ class Person:
     on_offer: bool = False
     """They wait for one of many sessions: no seat is theirs before they have said yes to it."""
     by_hand: bool = False
+    size: int = 1
+    gather: datetime | None = None
+    gathered: bool = False
 
 
 @dataclass(slots=True)
 class Pool:
-    """The seats of one pool. `waiting`: how many people wait who may use it; `granted`: over capacity."""
+    """The seats of one pool. `granted` ones are over capacity.
+
+    `waiting`: how many requests wait that may use it, a party being one; `gathering`: how many of those
+    have its free seats kept for them.
+    """
 
     effective: int = 0
     confirmed: int = 0
     offered: int = 0
     waiting: int = 0
     granted: int = 0
+    gathering: int = 0
 
     @property
     def used(self) -> int:
@@ -149,7 +171,7 @@ class Replan:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks for a seat.
+    """Somebody asks for a seat, or for several that are of use together only.
 
     `on_offer`: they wait for one of many sessions, so a seat that is free is offered to them, and only
     theirs once they have accepted it.
@@ -158,6 +180,7 @@ class Request:
     ref: UUID
     kind: str
     channel: str
+    size: int = 1
     on_offer: bool = False
     by_hand: bool = False
 
@@ -185,7 +208,7 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class Lapse:
-    """Record every offer whose end has passed."""
+    """Record every offer, and every gathering of seats, whose end has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +267,23 @@ class CancelDraw:
     """Staff give the draw up: every request that waits for it ends, and no other is taken."""
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`size` of a party that waits go on as `new_ref`, right behind the others, who keep their place."""
+
+    ref: UUID
+    new_ref: UUID
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shrink:
+    """Fewer come: the party takes `size` seats from now on, and the others go to those who wait."""
+
+    ref: UUID
+    size: int
+
+
 Command = (
     Replan
     | Request
@@ -259,6 +299,8 @@ Command = (
     | Attend
     | Draw
     | CancelDraw
+    | Split
+    | Shrink
 )
 KEEPS_SHARES = (Request, Accept, Move, Prioritise, Attend)
 """The commands that leave every pool as large as it was; the others carry out what releases are due."""
@@ -323,6 +365,7 @@ class SeatBook:
             case Lapse():
                 late = [person for person in self._all("offered") if _is_late(person, now)]
                 touched = [self._end(person, "expired") for person in late]
+                touched += [self._stop_gathering(one) for one in self._gatherers() if _is_late(one, now)]
             case NoAnswer():
                 touched = [self._no_answer(command.ref, now)]
             case Release():
@@ -339,22 +382,26 @@ class SeatBook:
                 touched = self._draw(command, now)
             case CancelDraw():
                 touched = self._cancel_draw()
+            case Split():
+                touched = self._split(self._waiting(command.ref), command)
+            case Shrink():
+                touched = [self._shrink(self._live(command.ref), command.size)]
         return _once_each([*touched, *self._settle(now)])
 
     def is_over(self, now: datetime) -> bool:
         """Whether no seat of this session can change hands any more."""
         return self.terms.status != "published" or now >= self.terms.starts_at
 
-    def seat_for(self, kind: str, channel: str) -> PoolKey | None:
-        """The pool that gives a newcomer a seat: none that somebody waits for (rule S2).
+    def seat_for(self, kind: str, channel: str, size: int = 1) -> PoolKey | None:
+        """The pool that gives a newcomer their seats, if any (rule S2).
 
-        While a draw is to come nobody gets a seat by being early.
+        Nobody who waits fits into the seats that are free, or they would have been offered them; what
+        gathers for a party is not there for anybody else. While a draw is to come nobody gets a seat by
+        being early.
         """
         if self.stage is Stage.TO_COME:
             return None
-        return waitlist.pool_for(
-            {key: pool.free for key, pool in self.pools.items() if not pool.waiting}, kind, channel
-        )
+        return waitlist.pool_for(self._unkept(), kind, channel, size)
 
     def line(self) -> list[Person]:
         """Everybody in the book who waits, in order."""
@@ -373,11 +420,28 @@ class SeatBook:
     def _request(self, asked: Request, now: datetime) -> Person:
         if self.stage is Stage.CANCELLED:
             raise DrawCancelled
+        if asked.size > self.terms.party_limit:
+            raise PartyTooLarge
         if self.stage is Stage.TO_COME:
             return self._ticket(asked)
-        key = self.seat_for(asked.kind, asked.channel)
+        key = self.seat_for(asked.kind, asked.channel, asked.size)
         if key is None and self.terms.limit is not None and self.waiting >= self.terms.limit:
             raise Full
+        person = self._newcomer(asked)
+        if key is None:
+            self._wait(person, now)
+        elif asked.on_offer:
+            self._offer(person, key, now)
+        else:
+            self._become(person, "confirmed", key.channel)
+        return person
+
+    def _ticket(self, asked: Request) -> Person:
+        """The number of the request is its ticket. Who waits for many sessions takes no part in a draw."""
+        assert not asked.on_offer, "they join the line that the draw leaves behind"
+        return self._newcomer(asked)
+
+    def _newcomer(self, asked: Request) -> Person:
         self.last_seq += 1
         person = Person(
             asked.ref,
@@ -386,23 +450,16 @@ class SeatBook:
             asked.channel,
             on_offer=asked.on_offer,
             by_hand=asked.by_hand,
+            size=asked.size,
         )
         self.people[person.ref] = person
-        if key is None:
-            self._become(person, "waitlisted")
-        elif asked.on_offer:
-            self._become(person, "offered", key.channel, until=self._end_of_offer(person, now))
-        else:
-            self._become(person, "confirmed", key.channel)
         return person
 
-    def _ticket(self, asked: Request) -> Person:
-        """The number of the request is its ticket. Who waits for many sessions takes no part in a draw."""
-        assert not asked.on_offer, "they join the line that the draw leaves behind"
-        self.last_seq += 1
-        person = Person(asked.ref, self.last_seq, asked.kind, asked.channel, by_hand=asked.by_hand)
-        self.people[person.ref] = person
-        return person
+    def _wait(self, person: Person, now: datetime) -> None:
+        """Last of the line; a party for which some seats are free, and not enough, gathers at once."""
+        self._become(person, "waitlisted")
+        if not self.is_over(now) and waitlist.may_gather(person, self._unkept(), self.room()):
+            self._gather(person, now)
 
     def _draw(self, command: Draw, now: datetime) -> list[Person]:
         """In the order of the ranks each gets a seat who fits; the others wait, in the same order.
@@ -420,9 +477,9 @@ class SeatBook:
             person.rank = drawn.get(person.seq)
         people = waitlist.in_order(self._all("pending"))
         for person in people:
-            key = self.seat_for(person.kind, person.channel)
+            key = self.seat_for(person.kind, person.channel, person.size)
             if key is None:
-                self._become(person, "waitlisted")
+                self._wait(person, now)
             else:
                 self._become(person, "confirmed", key.channel)
         return people
@@ -480,6 +537,42 @@ class SeatBook:
         self._become(person, outcome, person.pool)
         return person
 
+    def _split(self, person: Person, asked: Split) -> list[Person]:
+        """The new part has no more claim to a gathering than the party that it leaves."""
+        if not 0 < asked.size < person.size:
+            raise NotSmaller
+        rest = [one for one in self.line() if one.priority == person.priority]
+        behind = rest[rest.index(person) + 1 :]
+        self.last_seq += 1
+        new = Person(
+            asked.new_ref,
+            self.last_seq,
+            person.kind,
+            person.channel,
+            priority=person.priority,
+            place=waitlist.between(person, behind[0]) if behind else None,
+            size=asked.size,
+            gathered=person.gathered or person.gather is not None,
+        )
+        self._resize(person, person.size - asked.size)
+        self.people[new.ref] = new
+        self._become(new, "waitlisted")
+        return [person, new]
+
+    def _shrink(self, person: Person, size: int) -> Person:
+        if not 0 < size < person.size:
+            raise NotSmaller
+        return self._resize(person, size)
+
+    def _resize(self, person: Person, size: int) -> Person:
+        """One person alone needs no gathering: any seat will do."""
+        self._count(person, -1)
+        person.size = size
+        if size == 1 and person.gather is not None:
+            person.gather, person.gathered = None, True
+        self._count(person, +1)
+        return person
+
     def _replan(self, terms: Terms, now: datetime) -> list[Person]:
         earlier = terms.starts_at < self.terms.starts_at
         # What was committed to before the first request stays, whatever is planned later.
@@ -493,6 +586,11 @@ class SeatBook:
                 if person.offer_until is not None and person.offer_until > latest:
                     person.offer_until = latest
                     touched.append(person)
+            latest = offers.expires_at(now, terms.starts_at, terms.gather_hours)
+            for person in self._gatherers():
+                if person.gather is not None and person.gather > latest:
+                    person.gather = latest
+                    touched.append(person)
         return touched
 
     def _strangers(self, kinds: tuple[str, ...]) -> list[Person]:
@@ -502,6 +600,8 @@ class SeatBook:
         """The session moved online, or into a room: everybody keeps what they had, seat or place."""
         self._count(person, -1)
         person.kind = kind
+        if person.gather is not None:
+            person.gather, person.gathered = None, True
         if person.pool is not None:
             person.pool = GENERAL
         self._count(person, +1)
@@ -510,15 +610,69 @@ class SeatBook:
     # Seats that change hands.
 
     def _settle(self, now: datetime) -> Iterator[Person]:
-        """Share the seats out anew, then offer each free one to the first who may use it (S2, S3)."""
+        """Share the seats out anew, then offer free ones to the first who fit, or gather them (S2, S3).
+
+        What gathers is promised, as an offer is: its party comes first, and then the line.
+        """
         self._share_out(now)
         if self.is_over(now):
             return
-        free = {key: pool.free for key, pool in self.pools.items()}
-        for promotion in waitlist.promotions(free, self._all("waitlisted")):
-            person = promotion.waiter
-            self._become(person, "offered", promotion.pool.channel, until=self._end_of_offer(person, now))
-            yield person
+        for person in self._gatherers():
+            key = waitlist.pool_for(self._free(), person.kind, person.channel, person.size)
+            if key is not None:
+                yield self._offer(person, key, now)
+            elif not self._could_fit(person):
+                yield self._stop_gathering(person)
+        for called in waitlist.promotions(self._unkept(), self._all("waitlisted"), self.room()):
+            if called.pool is not None:
+                yield self._offer(called.waiter, called.pool, now)
+            else:
+                yield self._gather(called.waiter, now)
+
+    def _offer(self, person: Person, key: PoolKey, now: datetime) -> Person:
+        self._become(person, "offered", key.channel, until=self._end_of_offer(person, now))
+        return person
+
+    def _free(self) -> dict[PoolKey, int]:
+        return {key: pool.free for key, pool in self.pools.items()}
+
+    def _unkept(self) -> dict[PoolKey, int]:
+        """The free seats that don't gather for anybody."""
+        return {key: pool.free for key, pool in self.pools.items() if not pool.gathering}
+
+    # Parties whose seats gather.
+
+    def _gatherers(self) -> list[Person]:
+        return [person for person in self._all("waitlisted") if person.gather is not None]
+
+    def room(self) -> dict[PoolKey, int]:
+        """How many seats a party may get at best, where none gather yet. A granted seat frees none."""
+        if self.terms.gather_hours <= 0:
+            return {}
+        taken = {key.seat_kind for key, pool in self.pools.items() if pool.gathering}
+        return {
+            key: pool.effective - pool.granted
+            for key, pool in self.pools.items()
+            if key.seat_kind not in taken
+        }
+
+    def _could_fit(self, person: Person) -> bool:
+        """Whether a pool that this party may use is large enough."""
+        pools_ = [self.pools.get(key) for key in waitlist.pools_of(person.kind, person.channel)]
+        return any(pool is not None and pool.effective - pool.granted >= person.size for pool in pools_)
+
+    def _gather(self, person: Person, now: datetime) -> Person:
+        self._count(person, -1)
+        person.gather = offers.expires_at(now, self.terms.starts_at, self.terms.gather_hours)
+        self._count(person, +1)
+        return person
+
+    def _stop_gathering(self, person: Person) -> Person:
+        """The party keeps its place, and gets seats as soon as enough of them are free."""
+        self._count(person, -1)
+        person.gather, person.gathered = None, True
+        self._count(person, +1)
+        return person
 
     def _end_of_offer(self, person: Person, now: datetime) -> datetime:
         """Until when a seat offered `now` is kept for this person."""
@@ -549,32 +703,35 @@ class SeatBook:
         """A new standing, counted. A grant lasts as long as its seat."""
         self._count(person, -1)
         person.status, person.pool, person.offer_until = status, pool, until
+        person.gather = None
         person.granted = pool is not None and (person.granted if granted is None else granted)
         self._count(person, +1)
 
     def _count(self, person: Person, change: int) -> None:
+        """Requests that wait are counted as one each, seats as many as they are."""
         if person.status == "waitlisted":
-            self.pools[PoolKey(person.kind)].waiting += change
-            own = self.pools.get(PoolKey(person.kind, person.channel))
-            if own is not None:
-                own.waiting += change
+            for key in waitlist.pools_of(person.kind, person.channel):
+                if key in self.pools:
+                    self.pools[key].waiting += change
+                    self.pools[key].gathering += change * (person.gather is not None)
         if person.pool is None:
             return
-        pool = self.pools[PoolKey(person.kind, person.pool)]
+        pool, seats = self.pools[PoolKey(person.kind, person.pool)], change * person.size
         if person.status == "offered":
-            pool.offered += change
+            pool.offered += seats
         else:
-            pool.confirmed += change
-        pool.granted += change * person.granted
+            pool.confirmed += seats
+        pool.granted += seats * person.granted
 
     def _pool(self, key: PoolKey) -> Pool:
         """The pool, made when the plan first names it, with those who already wait and may use it."""
         if key not in self.pools:
-            waiting = sum(
-                one.kind == key.seat_kind and key.channel in (GENERAL, one.channel)
+            here = [
+                one
                 for one in self._all("waitlisted")
-            )
-            self.pools[key] = Pool(waiting=waiting)
+                if one.kind == key.seat_kind and key.channel in (GENERAL, one.channel)
+            ]
+            self.pools[key] = Pool(waiting=len(here), gathering=sum(one.gather is not None for one in here))
         return self.pools[key]
 
     # People.
@@ -611,7 +768,8 @@ class SeatBook:
 
 
 def _is_late(person: Person, now: datetime) -> bool:
-    return person.offer_until is not None and person.offer_until <= now
+    until = person.gather if person.status == "waitlisted" else person.offer_until
+    return until is not None and until <= now
 
 
 def _once_each(people: Iterable[Person]) -> tuple[Person, ...]:

@@ -33,6 +33,7 @@ from services.registrations.seatbook import (
     Replan,
     Request,
     SeatBook,
+    Split,
     Terms,
     terms_of,
 )
@@ -52,6 +53,7 @@ class Seating:
         self.row = row
         self.now = now
         self.book = book
+        self.settings = settings
         self.facts = SessionState.model_validate(row.facts)
         self.telling = Telling(tx, settings, row, now)
         self._rows: dict[UUID, Registration] = {}
@@ -150,7 +152,7 @@ class Seating:
                 newly_asked = person.status == "offered" and registration.status != "offered"
                 _stand(registration, person, self.now)
                 (self._asked if newly_asked else changed).append(registration)
-            await self._write_seats(len(people))
+            await self._write_seats(people)
         return changed
 
     async def admit(self, registration: Registration) -> None:
@@ -162,13 +164,21 @@ class Seating:
             ref_of(registration),
             registration.seat_kind,
             registration.channel,
+            size=registration.seats,
             on_offer=registration.wait_id is not None,
             by_hand=registration.by_hand,
         )
-        self._rows[request.ref] = registration
+        await self._do_with_new_row(request, registration)
+
+    async def split(self, registration: Registration, new: Registration) -> list[Registration]:
+        """A party that waits goes on in two parts; the `new` one's row is not written yet."""
+        return await self._do_with_new_row(Split(ref_of(registration), ref_of(new), new.seats), new)
+
+    async def _do_with_new_row(self, command: Request | Split, new: Registration) -> list[Registration]:
+        self._rows[ref_of(new)] = new
         with self.tx.no_autoflush:
-            self.tx.add(registration)
-            await self.do(request)
+            self.tx.add(new)
+            return await self.do(command)
 
     async def finish(self) -> None:
         """Write what was decided and announce it; the caller's transaction commits."""
@@ -198,14 +208,20 @@ class Seating:
             await self.everybody()
         elif isinstance(command, Replan):
             await self._load_first_of_line(self._free_after(command.terms))
-        elif isinstance(command, Move):
+        elif isinstance(command, Move | Split):
             await self.waiting()
         elif isinstance(command, Draw | CancelDraw):
             await self.pending()
         else:
-            freed = len(await self._late_offers()) if isinstance(command, Lapse) else 1
             free = sum(pool.free for pool in self.book.pools.values())
-            await self._load_first_of_line(free + freed)
+            await self._load_first_of_line(free + await self._freed_by(command))
+
+    async def _freed_by(self, command: Command) -> int:
+        """As many seats as the command can free, or more."""
+        if isinstance(command, Lapse):
+            return sum(late.seats for late in await self._late_offers())
+        person = self.book.people.get(getattr(command, "ref", self.row.id))
+        return 1 if person is None else person.size
 
     def _moves_people(self, terms: Terms) -> bool:
         """Whether new terms touch people who don't wait for a seat: their kind of seat, or their offer."""
@@ -220,6 +236,7 @@ class Seating:
         return sum(max(0, seats) for seats in free.values())
 
     async def _late_offers(self) -> Sequence[Registration]:
+        """Those whose end has passed. Who gathers is in the book whenever the line is looked at."""
         late = (
             await self.tx.scalars(
                 select(Registration).where(
@@ -233,8 +250,13 @@ class Seating:
         return late
 
     async def _load_first_of_line(self, count: int) -> None:
-        """The first `count` of each kind and channel: so many seats can't reach anybody behind them."""
-        if count <= 0 or not self.book.waiting:
+        """The first `count` of those alike: so many seats can't reach anybody behind them.
+
+        Alike are those of one kind, channel and size who may still have seats gather for them, or may not:
+        where the first of them doesn't fit, none does. For whom seats gather now is always among them.
+        """
+        gathers = any(pool.gathering for pool in self.book.pools.values())
+        if not self.book.waiting or (count <= 0 and not gathers):
             return
         await self.tx.flush()
         rows = await self.tx.execute(_FIRST_OF_LINE, {"session_id": self.row.id, "count": count})
@@ -244,7 +266,7 @@ class Seating:
                 Person(
                     row.ledger_ref, row.seq, row.seat_kind, row.channel, "waitlisted",
                     priority=row.priority, place=row.place, rank=row.draw_rank, on_offer=row.on_offer,
-                    by_hand=row.by_hand,
+                    by_hand=row.by_hand, size=row.seats, gather=row.gather_until, gathered=row.gathered,
                 ),
             )  # fmt: skip
 
@@ -258,12 +280,13 @@ class Seating:
 
     # Writing.
 
-    async def _write_seats(self, changes: int) -> None:
+    async def _write_seats(self, people: Sequence[Person]) -> None:
         """The shares first with room to spare, then the people, then the shares as they are.
 
         The people's rows are written one after the other: in between, a pool may look fuller than it is.
         """
         now = {key: pool.effective for key, pool in self.book.pools.items()}
+        changes = sum(person.size for person in people)
         shares = [
             {
                 "session_id": self.row.id,
@@ -273,7 +296,7 @@ class Seating:
             }
             for key, seats in now.items()
         ]
-        if now == self._written and changes <= 1:
+        if now == self._written and len(people) <= 1:
             await self.tx.flush()
             return
         await self.tx.execute(
@@ -332,6 +355,9 @@ def person_of(registration: Registration) -> Person:
         offer_until=registration.offer_expires_at,
         on_offer=registration.wait_id is not None,
         by_hand=registration.by_hand,
+        size=registration.seats,
+        gather=registration.gather_until,
+        gathered=registration.gathered,
     )
 
 
@@ -358,6 +384,10 @@ def _stand(registration: Registration, person: Person, now: datetime) -> None:
     registration.priority, registration.place = person.priority, person.place
     registration.draw_rank = person.rank
     registration.offer_expires_at = person.offer_until
+    # Whoever takes no seat stays: a party that becomes smaller loses people who took one.
+    registration.party_size += person.size - registration.seats
+    registration.seats = person.size
+    registration.gather_until, registration.gathered = person.gather, person.gathered
     if person.status == was or (was in SEATED and person.status in SEATED):
         # Who came to the session changes nothing in anybody's calendar.
         return
@@ -373,7 +403,7 @@ async def _pools(tx: AsyncSession, session_id: UUID) -> dict[PoolKey, Pool]:
     rows = await tx.execute(_POOLS, {"session_id": session_id})
     return {
         PoolKey(row.seat_kind, row.channel): Pool(
-            row.effective, row.confirmed, row.offered, row.waiting, row.granted
+            row.effective, row.confirmed, row.offered, row.waiting, row.granted, row.gathering
         )
         for row in rows
     }
@@ -391,7 +421,7 @@ async def _registrations_of(
 
 
 _POOLS = sa.text(
-    "select seat_kind, channel, effective, confirmed, offered, waiting, granted from seat_pool"
+    "select seat_kind, channel, effective, confirmed, offered, waiting, granted, gathering from seat_pool"
     " where session_id = :session_id"
 )
 _WIDEN = sa.text(
@@ -405,13 +435,15 @@ _SHARE = sa.text(
 )
 _FIRST_OF_LINE = sa.text(
     """
-    select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, on_offer, by_hand from (
+    select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, on_offer, by_hand, seats,
+        gather_until, gathered from (
         select ledger_ref, seq, seat_kind, channel, priority, place, draw_rank, by_hand,
-            wait_id is not null as on_offer, row_number() over (
-            partition by seat_kind, channel order by -priority, coalesce(place, draw_rank, seq), seq
-        ) as number
+            wait_id is not null as on_offer, seats, gather_until, gathered, row_number() over (
+                partition by seat_kind, channel, seats, gathered
+                order by -priority, coalesce(place, draw_rank, seq), seq
+            ) as number
         from registration where session_id = :session_id and status = 'waitlisted'
-    ) as line where number <= :count
+    ) as line where number <= :count or gather_until is not null
     """
 )
 _PLACE = sa.text(

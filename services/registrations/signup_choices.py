@@ -43,6 +43,16 @@ def seat_choices(session: SessionView) -> Sequence[Mapping[str, Any]]:
     ]
 
 
+def party_choices(session: SessionView) -> Sequence[tuple[int, LazyString]]:
+    """How many may register together; empty where everybody does so alone."""
+    limit = session.facts.party.limit
+    return [] if limit == 1 else [(size, people(size)) for size in range(1, limit + 1)]
+
+
+def people(count: int) -> LazyString:
+    return ngettext("%(count)s personne", "%(count)s personnes", count)
+
+
 def seat_kind_label(kind: str) -> LazyString:
     return _SEAT_KINDS[kind]
 

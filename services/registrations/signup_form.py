@@ -23,7 +23,7 @@ _IDS = {"contact": "route", **{f"contact/{route}": route for route in ROUTES}}
 """Where on the page the path of an input model stands."""
 
 _ORDER = (
-    "channel", "name", "seat_kind", "organisation", "role", "route", *ROUTES, "language",
+    "channel", "name", "party_size", "seat_kind", "organisation", "role", "route", *ROUTES, "language",
     "accommodations", "accommodation_consent", "target_groups", "statistics_consent",
 )  # fmt: skip
 
@@ -90,6 +90,7 @@ def read_request(
     if len(pools.seat_kinds(facts.modality)) > 1 and not body["seat_kind"]:
         errors.add("seat_kind", _("Choisissez sur place ou en ligne."))
     _consents(form, body, errors)
+    _party(form, facts, body, errors)
     if facts.stream == "pro":
         _add(errors, professional_details(body["organisation"], body["role"]))
     request = None
@@ -116,6 +117,22 @@ def _body(form: Form, facts: SessionState, channel: str, language: str) -> dict[
         "target_groups": known_answers(form.all("target_groups"), "target_groups"),
         "another_person": form.get("another_person") == "1",
     }
+
+
+def _party(form: Form, facts: SessionState, body: dict[str, Any], errors: FormErrors) -> None:
+    """How many come, where the session takes parties; whoever comes alone has nobody with them."""
+    limit = facts.party.limit
+    if limit == 1:
+        return
+    typed = form.get("party_size") or "1"
+    if not typed.isascii() or not typed.isdigit() or not 1 <= int(typed[:4]) <= limit:
+        errors.add("party_size", _("Choisissez de 1 à %(limit)s personnes.", limit=limit))
+        return
+    with_companion = form.get("support_companion") == "1"
+    if with_companion and typed == "1":
+        errors.add("party_size", _("Comptez aussi la personne qui vous accompagne."))
+        with_companion = False
+    body["party_size"], body["support_companion"] = int(typed), with_companion
 
 
 def one_contact(form: Form, errors: FormErrors) -> dict[str, str | None]:

@@ -34,12 +34,16 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Participation:
-    """One registration, as it counts. `at_start`: its state when the session began, None before that."""
+    """One registration, as it counts. `at_start`: its state when the session began, None before that.
+
+    `people`: how many come by it; each of a party takes part, who asked once and answers once.
+    """
 
     channel: str
     status: str
     asked_at: datetime
     at_start: str | None = None
+    people: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +131,10 @@ def _add(session: CountedSession, counts: dict[tuple[Kind, str], _Counts]) -> No
     lasts = _minutes(session.lasts)
     for one in session.participations:
         cell = of(_known(one.channel, "channels"))
-        cell.registrations[one.status] += 1
-        cell.confirmed_at_start += one.at_start in SEATED
-        cell.waitlisted_at_start += one.at_start == "waitlisted"
-        cell.attended_minutes += round(lasts) * (one.status == "attended")
+        cell.registrations[one.status] += one.people
+        cell.confirmed_at_start += one.people * (one.at_start in SEATED)
+        cell.waitlisted_at_start += one.people * (one.at_start == "waitlisted")
+        cell.attended_minutes += one.people * round(lasts) * (one.status == "attended")
         # Who was there before the opening that is said now, because it was put off, waited for nothing.
         cell.waits.append(max(0.0, _minutes(one.asked_at - session.opened_at)))
     for offer in session.offers:

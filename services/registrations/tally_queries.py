@@ -119,7 +119,9 @@ async def _counted(
                     lasts=state.ends_at_utc - state.starts_at_utc,
                     opened_at=_opened_at(state, past),
                     participations=[
-                        Participation(row.channel, row.status, row.created_at, at_start.get(row.seq))
+                        Participation(
+                            row.channel, row.status, row.created_at, at_start.get(row.seq), row.party_size
+                        )
                         for row in people.get(head.id, ())
                     ],
                     offers=past.offers,
@@ -174,7 +176,8 @@ _FACTS = sa.text("select id, facts from session where id = any(:ids)").columns(
     sa.column("id", sa.Uuid()), sa.column("facts", JSONB())
 )
 _PEOPLE = sa.text(
-    "select session_id, seq, channel, status, created_at from registration where session_id = any(:ids)"
+    "select session_id, seq, channel, status, created_at, party_size from registration"
+    " where session_id = any(:ids)"
     " order by session_id, seq"
 )
 _LEDGER = sa.text(

@@ -200,6 +200,7 @@ def registration_state(registration: Registration, causes: Sequence[Cause]) -> R
         channel=registration.channel,
         seat_kind=registration.seat_kind,
         party_size=registration.party_size,
+        seats=registration.seats,
         name=registration.name,
         language=registration.language,
         contact=ContactDetails(

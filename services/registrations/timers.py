@@ -163,7 +163,7 @@ class Timers:
                 seating.telling.tell(registration, reminders.cause_of(mark))
 
     async def act_on_what_is_due(self) -> None:
-        """One pass over the offers that ended, the releases and the draws whose time has come."""
+        """One pass over the offers and gatherings that ended, the releases and draws whose time has come."""
         async with self._database.reading() as tx:
             now = await decision_time(tx)
             late = await _sessions_with_late_offers(tx, now)
@@ -194,7 +194,12 @@ class Timers:
 async def _sessions_with_late_offers(tx: AsyncSession, now: datetime) -> list[UUID]:
     rows = await tx.scalars(
         sa.select(col(Registration.session_id))
-        .where(col(Registration.status) == "offered", col(Registration.offer_expires_at) <= now)
+        .where(
+            sa.or_(
+                sa.and_(col(Registration.status) == "offered", col(Registration.offer_expires_at) <= now),
+                col(Registration.gather_until) <= now,
+            )
+        )
         .distinct()
         .limit(100)
     )

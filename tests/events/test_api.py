@@ -184,6 +184,8 @@ def step(**changes: Any) -> dict[str, Any]:
         ({"region": "99"}, {"region"}),
         ({"region": "06"}, {"region"}),
         ({"waitlist": {"offer_hours": 0}}, {"waitlist/offer_hours"}),
+        ({"party": {"limit": 13}}, {"party/limit"}),
+        ({"party": {"gather_hours": -1}}, {"party/gather_hours"}),
         ({"waitlist": {"policy": "lottery"}}, {"waitlist/policy"}),
         ({"waitlist": {"policy": "draw"}}, {"waitlist/draw"}),
         ({"registration_modes": []}, {"registration_modes"}),

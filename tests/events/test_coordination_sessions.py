@@ -73,6 +73,9 @@ async def test_a_session_is_written_with_its_form_and_published_from_its_page(
         releases__0__seats="2",
         closes_at="2027-02-02T16:00",
         waitlist__limit="20",
+        party__limit="3",
+        party__gather_hours="12",
+        party__companion_takes_seat="no",
         registration_modes=["web", "phone"],
     )
     page = await follow(browser, answer)
@@ -86,6 +89,7 @@ async def test_a_session_is_written_with_its_form_and_published_from_its_page(
     assert row.releases[0]["at"] == "2027-01-31T14:00:00+00:00"
     assert row.closes_at == datetime(2027, 2, 2, 21, 0, tzinfo=UTC)
     assert (row.waitlist_limit, row.registration_modes) == (20, ["web", "phone"])
+    assert (row.party_limit, row.party_gather_hours, row.companion_takes_seat) == (3, 12, False)
     assert row.description == "Pas à pas.\nAvec calme."
     assert await said(database) == []
     published = await send(browser, form_of(page, "/publier"))

@@ -400,3 +400,25 @@ def test_who_has_a_seat_hears_that_their_other_waits_are_over(part: str, sender:
     ended, alone = (facts_of(maximal("confirmed", ends_wait=ends)) for ends in (True, False))
     assert "Vos autres attentes sont terminées" in say(f"confirmed/{part}", ended, sender, NOW)
     assert "autres attentes" not in say(f"confirmed/{part}", alone, sender, NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "expected"),
+    [
+        ("confirmed", "fr", "Vous avez 2 places."),
+        ("confirmed", "en", "You have 2 seats."),
+        ("offered", "fr", "2 places se sont libérées pour vous."),
+        ("waitlisted", "fr", "Vous êtes en attente de 2 places ensemble."),
+        ("reminder_7d", "fr", "Vous avez 2 places et n’avez rien à faire."),
+    ],
+)
+def test_a_party_is_told_of_all_its_seats(name: str, language: str, expected: str, sender: Sender) -> None:
+    facts = facts_of(maximal(name), language)
+    party = replace(facts, state=facts.state.model_copy(update={"party_size": 2, "seats": 2}))
+    assert expected in say(f"{facts.folder}/body.txt", party, sender, NOW).replace("\u00a0", " ")
+    assert expected in words_of_html(party, sender)
+
+
+def words_of_html(facts: Facts, sender: Sender) -> str:
+    page = re.sub(r"<[^>]+>", " ", say(f"{facts.folder}/body.html", facts, sender, NOW))
+    return " ".join(page.split())

@@ -215,7 +215,7 @@ async def test_an_unknown_session_is_not_found(instance: Instance) -> None:
         ({"contact": {}}, "contact"),
         ({"contact": {"email": "info@@alphanumerique.ca"}}, "contact/email"),
         ({"contact": {"mobile": "pas un numéro"}}, "contact/mobile"),
-        ({"party_size": 2}, ""),
+        ({"party_size": 0}, "party_size"),
         ({"channel": "pigeon"}, "channel"),
         ({"accommodations": ["large_print"]}, ""),
         ({"surprise": 1}, "surprise"),

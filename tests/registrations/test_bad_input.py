@@ -35,7 +35,7 @@ async def written(instance: Instance) -> dict[str, int]:
         ({"name": ""}, 422, "malformed", "name"),
         ({"name": "\u0000\u0007"}, 422, "malformed", "name"),
         ({"seat_kind": "balcony"}, 422, "malformed", "seat_kind"),
-        ({"party_size": 40}, 422, "malformed", ""),
+        ({"party_size": 40}, 422, "malformed", "party_size"),
         ({"contact": {}}, 422, "malformed", "contact"),
         ({"contact": {"email": "aline@@example.org"}}, 422, "malformed", "contact/email"),
         ({"priority": 9}, 422, "malformed", "priority"),

@@ -64,6 +64,9 @@ _FIELDS: Mapping[str, Field] = {
     "waitlist/limit": Field(_("Au plus en attente")),
     "reconfirm/days": Field(_("Jours avant pour demander si la personne vient toujours")),
     "reconfirm/silence": Field(_("Si la personne ne répond pas")),
+    "party/limit": Field(_("Personnes qui s’inscrivent ensemble, au plus")),
+    "party/gather_hours": Field(_("Heures pour réunir des places pour un groupe")),
+    "party/companion_takes_seat": Field(_("La personne qui accompagne quelqu’un pour l’aider")),
     "on_shrink": Field(_("S’il y a moins de places que de personnes")),
     "staff_notes": Field(_("Notes pour l’équipe")),
     "reason": Field(_("Pourquoi ?")),
@@ -163,6 +166,9 @@ def defaults() -> dict[str, str]:
         "waitlist/offer_hours": "24",
         "reconfirm/days": "7",
         "reconfirm/silence": "keep",
+        "party/limit": "1",
+        "party/gather_hours": "24",
+        "party/companion_takes_seat": "yes",
         "on_shrink": "keep",
         **_empty_lines("on_site"),
     }
@@ -238,6 +244,9 @@ def from_session(session: Session, venue: Venue | None, trainers: Iterable[UUID]
         "reconfirm/days": "" if session.reconfirm_days is None else str(session.reconfirm_days),
         "reconfirm/silence": session.reconfirm_silence,
         "waitlist/limit": "" if session.waitlist_limit is None else str(session.waitlist_limit),
+        "party/limit": str(session.party_limit),
+        "party/gather_hours": f"{session.party_gather_hours:g}",
+        "party/companion_takes_seat": "yes" if session.companion_takes_seat else "no",
         "trainers": " ".join(sorted(str(id_) for id_ in trainers)),
     }
     for name in ("opens_at", "closes_at"):
@@ -332,6 +341,11 @@ def given(values: Values, zone: str, errors: FormErrors) -> dict[str, Any]:
             "days": whole(values.get("reconfirm/days", ""), None),
             "silence": values.get("reconfirm/silence") or "keep",
         },
+        "party": {
+            "limit": whole(values.get("party/limit", ""), 1),
+            "gather_hours": _decimal(values.get("party/gather_hours") or "24"),
+            "companion_takes_seat": values.get("party/companion_takes_seat") != "no",
+        },
         "registration_modes": values.get("registration_modes", "").split(),
     }
     starts_at, ends_at = schedule(values, zone, errors)
@@ -385,6 +399,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "region": ("region", "modality"),
     "waitlist": ("waitlist",),
     "reconfirm": ("reconfirm",),
+    "party": ("party",),
 }
 """Which fields of the form decide a field of the commands, beside the one of its own name."""
 
@@ -435,6 +450,7 @@ def names(values: Values) -> dict[str, str]:
         **{f"held_seats/{each}": _first_held(values, each) for each in SEAT_KINDS},
         "waitlist": "waitlist/offer_hours",
         "waitlist/draw": "waitlist/draw/closes_at",
+        "party": "party/limit",
     }
     lines = [number for number, _row in releases(values, HOME_ZONE, FormErrors())]
     for place, number in enumerate(lines):
@@ -555,6 +571,10 @@ def options(values: Values, zone: str, language: str) -> dict[str, list[Option]]
         "region": [("", _("Choisir une région")), *vocabularies.region_choices(language)],
         "timezone": [("", _("Celui du lieu")), *_zones(values)],
         "registration_modes": _terms("registration_modes", language),
+        "party/companion_takes_seat": [
+            ("yes", _("prend une place comme tout le monde")),
+            ("no", _("ne prend pas de place")),
+        ],
         "waitlist/policy": [
             ("first_come", _("Dans l’ordre des demandes")),
             ("draw", _("Par tirage au sort")),

@@ -29,14 +29,18 @@ def _standing(model: Model, name: str, seen: Observed) -> Standing:
         one.granted,
         one.until,
         one.on_offer,
+        one.size,
+        one.gathers_until,
+        one.has_gathered,
     )
 
 
 def _seats(model: Model, pool: Pool) -> Seats:
-    states = [one.status for one in model.people.values() if (one.kind, one.pool) == pool]
+    here = [one for one in model.people.values() if (one.kind, one.pool) == pool]
     return Seats(
         model.seats[pool],
-        sum(states.count(status) for status in SEATED),
-        states.count("offered"),
+        sum(one.size for one in here if one.status in SEATED),
+        sum(one.size for one in here if one.status == "offered"),
         len(model.waiting_for(pool)),
+        sum(one.gathers_until is not None for one in model.waiting_for(pool)),
     )

@@ -34,6 +34,9 @@ class Standing:
     granted: bool
     until: datetime | None
     on_offer: bool = False
+    size: int = 1
+    gathers_until: datetime | None = None
+    has_gathered: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Seats:
     confirmed: int
     offered: int
     waiting: int
+    gathering: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ class Observed:
     draw: Published | None = None
 
 
-Line = Sequence[tuple[str, str, str]]
-"""Name, kind of seat and channel of those who wait."""
+Line = Sequence[tuple[str, str, str, int]]
+"""Name, kind of seat, channel and size of the parties that wait."""
 
 
 class Driver(Protocol):
@@ -75,7 +79,7 @@ class Driver(Protocol):
     def announce(self, facts: SessionState, line: Line = ()) -> None: ...
     def clock(self, now: datetime) -> None: ...
     def time_is_up(self) -> None: ...
-    def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None: ...
+    def request(self, name: str, kind: str, channel: str, size: int, *, on_offer: bool = False) -> None: ...
     def request_again(self, name: str) -> None: ...
     def cancel(self, name: str) -> None: ...
     def accept(self, name: str) -> None: ...
@@ -86,6 +90,8 @@ class Driver(Protocol):
     def prioritise(self, name: str, priority: int) -> None: ...
     def attend(self, name: str, outcome: str) -> None: ...
     def cancel_draw(self) -> None: ...
+    def split(self, name: str, new_name: str, size: int) -> None: ...
+    def shrink(self, name: str, size: int) -> None: ...
     def state(self) -> Observed: ...
     def told(self) -> list[tuple[str, str]] | None:
         """Who was told what since the last time this was asked; None where nobody is told anything."""
@@ -101,6 +107,8 @@ REASONS = {
     seatbook.NoSeat: "no-seat",
     seatbook.DrawOver: "draw-over",
     seatbook.DrawCancelled: "draw-cancelled",
+    seatbook.PartyTooLarge: "party-too-large",
+    seatbook.NotSmaller: "not-smaller",
 }
 
 
@@ -135,12 +143,13 @@ class PureDriver:
         if self._book is None:
             self._lots = facts.waitlist.draw.first_time_lots if facts.waitlist.draw else 1
             people = [
-                Person(_ref(name), number, kind, channel, "waitlisted", by_hand=channel == CALLED)
-                for number, (name, kind, channel) in enumerate(line, start=1)
+                Person(_ref(name), number, kind, channel, "waitlisted", by_hand=channel == CALLED, size=size)
+                for number, (name, kind, channel, size) in enumerate(line, start=1)
             ]
-            self._names |= {_ref(name): name for name, _, _ in line}
+            self._names |= {_ref(name): name for name, *_ in line}
             self._book = SeatBook.opened(terms, self.now, people, len(people))
             self._shared_out = self.now
+            self._do(seatbook.Release())
         else:
             self._do(seatbook.Replan(terms))
 
@@ -149,7 +158,8 @@ class PureDriver:
 
     def time_is_up(self) -> None:
         """What is late, or else what is due: each shares the seats out, so no work is left for the other."""
-        late = [one.offer_until for one in self.book.people.values() if one.offer_until]
+        ends = [one.offer_until or one.gather for one in self.book.people.values()]
+        late = [end for end in ends if end is not None]
         expired = bool(late) and min(late) <= self.now
         self._do(seatbook.Lapse() if expired else seatbook.Release())
         idle = self._do(seatbook.Release() if expired else seatbook.Lapse())
@@ -182,11 +192,12 @@ class PureDriver:
     def cancel_draw(self) -> None:
         self._do(seatbook.CancelDraw())
 
-    def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
+    def request(self, name: str, kind: str, channel: str, size: int, *, on_offer: bool = False) -> None:
         ref = _ref(name)
         self._names[ref] = name
         self._asked_at[ref] = self.now
-        self._do(seatbook.Request(ref, kind, channel, on_offer=on_offer, by_hand=channel == CALLED))
+        by_hand = channel == CALLED
+        self._do(seatbook.Request(ref, kind, channel, size, on_offer=on_offer, by_hand=by_hand))
 
     def request_again(self, name: str) -> None:
         raise NotImplementedError("the book is asked once per person")
@@ -215,6 +226,13 @@ class PureDriver:
     def attend(self, name: str, outcome: str) -> None:
         self._do(seatbook.Attend(_ref(name), outcome))
 
+    def split(self, name: str, new_name: str, size: int) -> None:
+        self._names[_ref(new_name)] = new_name
+        self._do(seatbook.Split(_ref(name), _ref(new_name), size))
+
+    def shrink(self, name: str, size: int) -> None:
+        self._do(seatbook.Shrink(_ref(name), size))
+
     def told(self) -> None:
         return None
 
@@ -232,6 +250,9 @@ class PureDriver:
                     one.granted,
                     one.offer_until,
                     one.on_offer,
+                    one.size,
+                    one.gather,
+                    one.gathered,
                 )
                 for one in self.book.people.values()
             },
@@ -271,28 +292,31 @@ class PureDriver:
         return SeatBook.opened(self.book.terms, self._shared_out, people, self.book.last_seq, self.book.stage)
 
     def _partial(self, command: Command) -> SeatBook:
-        """With whom the command names, and of each kind and channel as many who wait as seats may be free.
+        """With whom the command names, and of those alike as many who wait as seats may be free.
 
         The first of the line by themselves wouldn't do: a seat kept for the telephone passes over all who
-        came by web. A plan, and a move within the line, need everybody that they are about.
+        came by web, two seats pass over a party of three. A plan, a move within the line and a split need
+        everybody that they are about.
         """
         match command:
             case seatbook.Replan():
                 wanted = set(self.book.people)
-            case seatbook.Move():
+            case seatbook.Move() | seatbook.Split():
                 wanted = {person.ref for person in self.book.line()}
             case seatbook.Lapse():
                 wanted = {ref for ref, person in self.book.people.items() if person.status == "offered"}
+                wanted |= {person.ref for person in self.book.line() if person.gather}
             case seatbook.Draw() | seatbook.CancelDraw():
                 wanted = {ref for ref, person in self.book.people.items() if person.status == "pending"}
             case _:
                 wanted = set()
         wanted |= {ref for name in ("ref", "before") if (ref := getattr(command, name, None)) is not None}
         free = sum(max(0, pool.free) for pool in self.book.pools.values())
-        enough = free + len(wanted)
-        ahead: dict[tuple[str, str], int] = {}
+        enough = free + sum(self.book.people[ref].size for ref in wanted if ref in self.book.people)
+        wanted |= {person.ref for person in self.book.line() if person.gather}
+        ahead: dict[tuple[object, ...], int] = {}
         for person in self.book.line():
-            group = (person.kind, person.channel)
+            group = (person.kind, person.channel, person.size, person.gathered)
             ahead[group] = ahead.get(group, 0) + 1
             if ahead[group] <= enough:
                 wanted.add(person.ref)
@@ -315,6 +339,8 @@ SHARING = (
     seatbook.Grant,
     seatbook.Draw,
     seatbook.CancelDraw,
+    seatbook.Split,
+    seatbook.Shrink,
 )
 """The commands that share the seats out anew; the others leave every pool as large as it was."""
 
@@ -322,7 +348,9 @@ SHARING = (
 def seats_of(book: SeatBook) -> dict[Pool, Seats]:
     """The pools of a book that have anything in them."""
     found = {
-        (key.seat_kind, key.channel): Seats(pool.effective, pool.confirmed, pool.offered, pool.waiting)
+        (key.seat_kind, key.channel): Seats(
+            pool.effective, pool.confirmed, pool.offered, pool.waiting, pool.gathering
+        )
         for key, pool in book.pools.items()
         if pool.effective or pool.used
     }

@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-from tests.registrations.seats.drivers import Observed, Standing
+from tests.registrations.seats.drivers import Observed, Seats, Standing
 from tests.registrations.seats.model import EVERYBODY, SEATED, Model, Pool
 
 NEXT = {
@@ -30,6 +30,7 @@ def hold(
     """
     no_seat_is_given_twice(after)
     everybody_who_may_use_a_pool_is_counted(after)
+    seats_gather_for_one_party_at_a_time_and_once(before, after)
     nobody_vanishes(before, after)
     nobody_is_overtaken(before, after, touched)
     a_newcomer_takes_no_seat_that_somebody_waits_for(before, after)
@@ -41,7 +42,10 @@ def hold(
 
 def no_seat_is_given_twice(seen: Observed) -> None:
     """S1, by counting heads."""
-    heads = Counter((one.kind, one.pool, one.status) for one in seen.people.values() if one.pool is not None)
+    heads: Counter[tuple[str, str | None, str]] = Counter()
+    for one in seen.people.values():
+        if one.pool is not None:
+            heads[one.kind, one.pool, one.status] += one.size
     assert {status for _, _, status in heads} <= {*SEATED, "offered"}, "only they have a seat"
     for (kind, channel), pool in seen.pools.items():
         seated = sum(heads.pop((kind, channel, status), 0) for status in SEATED)
@@ -62,8 +66,8 @@ def no_free_seat_is_kept_from_those_who_wait(seen: Observed) -> None:
     for name in seen.line:
         for pool in _usable(seen.people[name]):
             found = seen.pools.get(pool)
-            assert found is None or found.confirmed + found.offered == found.effective, (
-                f"{name} waits though {pool} has a free seat"
+            assert found is None or found.gathering or _free(found) < seen.people[name].size, (
+                f"{name} waits though {pool} has enough free seats"
             )
 
 
@@ -72,6 +76,22 @@ def everybody_who_may_use_a_pool_is_counted(seen: Observed) -> None:
     for pool, seats in seen.pools.items():
         waiting = sum(pool in _usable(seen.people[name]) for name in seen.line)
         assert seats.waiting == waiting, f"{pool}: {waiting} people wait for it"
+        gathering = [
+            name
+            for name in seen.line
+            if pool in _usable(seen.people[name]) and seen.people[name].gathers_until
+        ]
+        assert seats.gathering == len(gathering), f"{pool}: it gathers for {gathering}"
+
+
+def seats_gather_for_one_party_at_a_time_and_once(before: Observed, after: Observed) -> None:
+    """S2: a promise with an end, that is never given to the same party again."""
+    gathering = [one for one in after.people.values() if one.gathers_until]
+    assert len({one.kind for one in gathering}) == len(gathering), "two parties gather seats of one kind"
+    assert all(one.status == "waitlisted" and one.size > 1 and not one.has_gathered for one in gathering)
+    for name, earlier in before.people.items():
+        assert after.people[name].has_gathered or not earlier.has_gathered
+        assert after.people[name].size <= earlier.size, "no party grows"
 
 
 def nobody_vanishes(before: Observed, after: Observed) -> None:
@@ -97,13 +117,25 @@ def a_newcomer_takes_no_seat_that_somebody_waits_for(before: Observed, after: Ob
     """S2, on whoever came in this step."""
     for name in after.people.keys() - before.people.keys():
         one = after.people[name]
+        if sum(other.size for other in before.people.values()) != sum(
+            after.people[other].size for other in before.people
+        ):
+            # Somebody who was in a party that waits, and now goes on alone: no newcomer.
+            continue
         if after.draw is not None and after.draw.stage == "to_come":
             assert one.status == "pending", "nobody gets a seat by being early"
             continue
         expected = "offered" if one.on_offer else "confirmed"
         assert one.status in (expected, "waitlisted"), "only who waits for many sessions is asked first"
         if one.pool is not None:
-            waited = [other for other in after.line if (one.kind, one.pool) in _usable(after.people[other])]
+            pool = after.pools[one.kind, one.pool]
+            had = _free(pool) + one.size
+            waited = [
+                other
+                for other in after.line
+                if (one.kind, one.pool) in _usable(after.people[other])
+                and (pool.gathering or had >= after.people[other].size)
+            ]
             assert waited == [], f"{name} overtook {waited}"
         else:
             assert after.line[-1] == name, "who comes last stands last"
@@ -117,6 +149,10 @@ def no_capacity_comes_from_nowhere(before: Observed, after: Observed) -> None:
 
 def _usable(one: Standing) -> tuple[Pool, ...]:
     return ((one.kind, one.channel), (one.kind, EVERYBODY))
+
+
+def _free(pool: Seats) -> int:
+    return pool.effective - pool.confirmed - pool.offered
 
 
 def _total(seen: Observed, kind: str) -> int:

@@ -42,6 +42,8 @@ class SeatMachine(RuleBasedStateMachine):
         self.driver = self.driven()
         self.now = BEGINNING
         self.requests = 0
+        self.parts: set[str] = set()
+        """Those who left a party: nobody asked for them."""
 
     @initialize(
         plan=plans, already=st.lists(newcomers, max_size=2), crowd=st.lists(newcomers, min_size=3, max_size=9)
@@ -49,15 +51,17 @@ class SeatMachine(RuleBasedStateMachine):
     def a_session_is_published(
         self, plan: dict[str, Any], already: list[Newcomer], crowd: list[Newcomer]
     ) -> None:
-        """`already`: people found waiting, seats free or not, where a book may begin in the middle."""
+        """`already`: people found waiting, where a book may begin in the middle; seats may be free."""
         self.driver.clock(self.now)
         self.model = Model(planned(**plan))
-        self.model.deal(self.now)
         line = []
         # Nobody waits where a draw is to come.
-        for kind, channel in already if self.driver.begins_anywhere and self.model.stage is None else ():
-            line.append((self.next_name(), self.possible(kind), channel))
+        for kind, channel, size in (
+            already if self.driver.begins_anywhere and self.model.stage is None else ()
+        ):
+            line.append((self.next_name(), self.possible(kind), channel, size))
             self.model.wait(*line[-1])
+        self.model.settle(self.now)
         self.driver.announce(self.model.facts, line)
         self.seen = self.driver.state()
         self.driver.told()
@@ -79,10 +83,11 @@ class SeatMachine(RuleBasedStateMachine):
     def people_register(self, crowd: list[Newcomer], jump: int | str = 0, twice: bool = False) -> None:
         """At any time, or at the very instant from which on they may, or held seats are released."""
         self.time_passes(jump)
-        for kind, channel in crowd if self.takes_requests() else ():
-            self.request(self.next_name(), self.possible(kind), channel)
-        if twice and self.driver.answers_again and self.model.people:
-            self.request_again(list(self.model.people)[-1])
+        for kind, channel, size in crowd if self.takes_requests() else ():
+            self.request(self.next_name(), self.possible(kind), channel, size)
+        asked = [name for name in self.model.people if name not in self.parts]
+        if twice and self.driver.answers_again and asked:
+            self.request_again(asked[-1])
 
     @precondition(
         lambda self: self.driver.takes_waits and self.takes_requests() and len(self.model.people) < 30
@@ -92,8 +97,8 @@ class SeatMachine(RuleBasedStateMachine):
         """A free seat is offered to them; they stand in the line like everybody if there is none."""
         self.time_passes(jump)
         # They take no part in a draw, and join the line that it leaves behind.
-        for kind, channel in crowd if self.takes_requests() and self.model.stage != "to_come" else ():
-            self.request(self.next_name(), self.possible(kind), channel, on_offer=True)
+        for kind, channel, _size in crowd if self.takes_requests() and self.model.stage != "to_come" else ():
+            self.request(self.next_name(), self.possible(kind), channel, 1, on_offer=True)
 
     @precondition(lambda self: self.those(*LIVE))
     @rule(data=st.data(), whose=st.sampled_from((("confirmed",), LIVE)), people=st.integers(1, 3))
@@ -131,10 +136,35 @@ class SeatMachine(RuleBasedStateMachine):
             else:
                 self.move(name, data.draw(st.sampled_from([*self.those("waitlisted"), None])))
 
+    @precondition(lambda self: self.parties() and len(self.model.people) < 30)
+    @rule(data=st.data(), how=st.sampled_from(("split", "shrink")), whole=st.booleans())
+    def a_party_changes(self, data: st.DataObject, how: str, whole: bool) -> None:
+        """Some go on by themselves, or don't come; not all of them, which is refused."""
+        name = data.draw(st.sampled_from(self.parties()))
+        size = self.model.people[name].size - (0 if whole else 1)
+        if how == "split":
+            self.split(name, size)
+        else:
+            self.shrink(name, size)
+
+    @precondition(lambda self: any(one.gathers_until for one in self.model.line))
+    @rule(first=st.sampled_from(("leave", "noticed", "leave")), data=st.data())
+    def seats_gather(self, first: str, data: st.DataObject) -> None:
+        """Another one becomes free, or time is up."""
+        if first == "leave" and self.those("confirmed"):
+            self.cancel(self.one_of(data, "confirmed"))
+        else:
+            self.time_passes_and_is_noticed("end of a gathering")
+
+    def parties(self) -> list[str]:
+        return [one.name for one in self.model.people.values() if one.size > 1 and one.status in LIVE]
+
     @precondition(lambda self: self.model.people)
     @rule(
         data=st.data(),
-        deed=st.sampled_from(("accept", "decline", "cancel", "no_answer", "grant", "move", "attend")),
+        deed=st.sampled_from(
+            ("accept", "decline", "cancel", "no_answer", "grant", "move", "attend", "split", "shrink")
+        ),
         jump=st.sampled_from((0, 0, "day before")),
     )
     def somebody_does_what_they_may_not(self, data: st.DataObject, deed: str, jump: int | str) -> None:
@@ -147,6 +177,8 @@ class SeatMachine(RuleBasedStateMachine):
             self.move(name, None)
         elif deed == "attend":
             self.attend(name, data.draw(st.sampled_from(OUTCOMES)))
+        elif deed in ("split", "shrink"):
+            getattr(self, deed)(name, 1)
         else:
             getattr(self, deed)(name)
 
@@ -225,10 +257,10 @@ class SeatMachine(RuleBasedStateMachine):
 
     # One command at a time.
 
-    def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
+    def request(self, name: str, kind: str, channel: str, size: int, *, on_offer: bool = False) -> None:
         self.step(
-            lambda: self.driver.request(name, kind, channel, on_offer=on_offer),
-            lambda _: self.model.request(name, kind, channel, self.now, on_offer=on_offer),
+            lambda: self.driver.request(name, kind, channel, size, on_offer=on_offer),
+            lambda _: self.model.request(name, kind, channel, self.now, size, on_offer=on_offer),
             first=self.release_what_is_due,
         )
 
@@ -267,6 +299,26 @@ class SeatMachine(RuleBasedStateMachine):
             self.model.grant(name, self.now)
 
         self.step(lambda: self.driver.grant(name), say, more_seats=True)
+
+    def split(self, name: str, size: int) -> None:
+        new_name = self.next_name()
+        self.parts.add(new_name)
+
+        def say(_: Observed) -> None:
+            # In a session that is over there is nothing left to wait for; a book doesn't mind.
+            if self.driver.knows_opening and not self.model.live(self.now):
+                raise No("already-over")
+            self.model.split(name, new_name, size, self.now)
+
+        self.step(lambda: self.driver.split(name, new_name, size), say)
+
+    def shrink(self, name: str, size: int) -> None:
+        one = self.model.people[name]
+        if self.driver.answers_again and one.size == size and one.status in LIVE:
+            # So few are to come already.
+            self.step(lambda: self.driver.shrink(name, size), lambda _: None)
+            return
+        self.step(lambda: self.driver.shrink(name, size), lambda _: self.model.shrink(name, size, self.now))
 
     def attend(self, name: str, outcome: str) -> None:
         if self.driver.answers_again and self.model.people[name].status == outcome:
@@ -348,6 +400,7 @@ class SeatMachine(RuleBasedStateMachine):
             "day before": [facts.starts_at_utc - timedelta(days=1)],
             "release": [step.at for step in facts.releases],
             "end of an offer": [one.until for one in self.model.people.values() if one.until],
+            "end of a gathering": [one.gathers_until for one in self.model.line if one.gathers_until],
             "opening": [at for at in (facts.opens_at, facts.closes_at) if at],
             "closing": [facts.waitlist.draw.closes_at] if facts.waitlist.draw else [],
             "draw": [self.model.closed_at + timedelta(minutes=10)] if self.model.closed_at else [],

@@ -47,10 +47,18 @@ class Someone:
     asked_at: datetime | None = None
     on_offer: bool = False
 
+    size: int = 1
+    gathers_until: datetime | None = None
+    has_gathered: bool = False
+
     @property
     def turn(self) -> int:
         """Where they stand if nobody moves them: by lot, or by when they came."""
         return self.number if self.rank is None else self.rank
+
+    def stop_gathering(self) -> None:
+        if self.gathers_until is not None:
+            self.gathers_until, self.has_gathered = None, True
 
     def may_use(self, pool: Pool) -> bool:
         return self.kind == pool[0] and pool[1] in (self.channel, EVERYBODY)
@@ -97,14 +105,50 @@ class Model:
         ]
 
     def using(self, pool: Pool) -> int:
-        """How many people have a seat of this pool, or one kept for them."""
-        return sum((one.kind, one.pool) == pool for one in self.people.values())
+        """How many seats of this pool people have, or are kept for them."""
+        return sum(one.size for one in self.people.values() if (one.kind, one.pool) == pool)
 
     def free(self, pool: Pool) -> int:
         return self.seats.get(pool, 0) - self.using(pool)
 
     def waiting_for(self, pool: Pool) -> list[Someone]:
         return [one for one in self.line if one.may_use(pool)]
+
+    def party_for_whom_it_gathers(self, pool: Pool) -> Someone | None:
+        """Whoever has the free seats of this pool kept for them until they are enough."""
+        return next((one for one in self.waiting_for(pool) if one.gathers_until is not None), None)
+
+    def fitting(self, one: Someone) -> Pool | None:
+        """The pool that has seats for all of them: their own channel's, else everybody's."""
+        for pool in ((one.kind, one.channel), (one.kind, EVERYBODY)):
+            if self.free(pool) >= one.size and self.party_for_whom_it_gathers(pool) in (None, one):
+                return pool
+        return None
+
+    def may_gather(self, one: Someone) -> bool:
+        """A party, once, one of a kind at a time, if some of its seats are free and all could ever be."""
+        mine = ((one.kind, one.channel), (one.kind, EVERYBODY))
+        return (
+            one.size > 1
+            and not one.has_gathered
+            and self.facts.party.gather_hours > 0
+            and not any(other.gathers_until for other in self.line if other.kind == one.kind)
+            and any(self.free(pool) > 0 for pool in mine)
+            and self.could_ever_fit(one)
+        )
+
+    def could_ever_fit(self, one: Someone) -> bool:
+        """Were everybody gone; a seat over capacity goes with whom it was given to."""
+        return any(
+            self.seats.get(pool, 0)
+            - sum(
+                other.size
+                for other in self.people.values()
+                if other.granted and other.pool == pool[1] and other.kind == pool[0]
+            )
+            >= one.size
+            for pool in ((one.kind, one.channel), (one.kind, EVERYBODY))
+        )
 
     def closed(self, now: datetime) -> str | None:
         """Why nobody can register now, on whatever channel (rule S6); None when everybody can."""
@@ -123,28 +167,37 @@ class Model:
 
     # What can happen.
 
-    def request(self, name: str, kind: str, channel: str, now: datetime, *, on_offer: bool = False) -> None:
+    def request(
+        self, name: str, kind: str, channel: str, now: datetime, size: int = 1, *, on_offer: bool = False
+    ) -> None:
         """`on_offer`: they wait for many sessions, and say yes to a seat before it is theirs."""
         reason = self.closed(now)
         if reason:
             raise No(reason)
         if self.stage == "cancelled":
             raise No("draw-cancelled")
+        if size > self.facts.party.limit:
+            raise No("party-too-large")
         if self.stage == "to_come":
-            self._enter(name, kind, channel, "pending", None).asked_at = now
+            self._enter(name, kind, channel, "pending", None, size).asked_at = now
             return
-        for pool in ((kind, channel), (kind, EVERYBODY)):
-            if self.free(pool) > 0 and not self.waiting_for(pool):
-                one = self._enter(name, kind, channel, "offered" if on_offer else "confirmed", pool[1])
-                one.until = self.end_of_an_offer(one, now) if on_offer else None
-                one.on_offer = on_offer
-                return
+        pool = self.fitting(Someone(name, kind, channel, 0, size=size))
+        if pool is not None:
+            one = self._enter(name, kind, channel, "offered" if on_offer else "confirmed", pool[1], size)
+            one.until = self.end_of_an_offer(one, now) if on_offer else None
+            one.on_offer = on_offer
+            return
         if self.facts.waitlist.limit is not None and len(self.line) >= self.facts.waitlist.limit:
             raise No("session-full")
-        self.wait(name, kind, channel, on_offer=on_offer)
+        self.wait(name, kind, channel, size, on_offer=on_offer)
+        self._gather_at_once(self.people[name], now)
 
-    def wait(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
-        one = self._enter(name, kind, channel, "waitlisted", None)
+    def _gather_at_once(self, one: Someone, now: datetime) -> None:
+        if self.live(now) and self.may_gather(one):
+            one.gathers_until = self.end_of_a_gathering(now)
+
+    def wait(self, name: str, kind: str, channel: str, size: int = 1, *, on_offer: bool = False) -> None:
+        one = self._enter(name, kind, channel, "waitlisted", None, size)
         one.on_offer = on_offer
         self.line.append(one)
 
@@ -179,6 +232,8 @@ class Model:
         for one in list(self.people.values()):
             if one.status == "offered" and one.until is not None and one.until <= now:
                 self._leave(one, "expired", "offer_expired")
+            elif one.gathers_until is not None and one.gathers_until <= now:
+                one.stop_gathering()
         self.settle(now)
         draw = self.facts.waitlist.draw
         if self.stage != "to_come" or draw is None or not self.live(now):
@@ -217,17 +272,17 @@ class Model:
                 late.append(number)
         for number in [*order, *late]:
             if number in people:
-                self._seat_or_line(people[number])
+                self._seat_or_line(people[number], now)
         self.settle(now)
 
-    def _seat_or_line(self, one: Someone) -> None:
-        for pool in ((one.kind, one.channel), (one.kind, EVERYBODY)):
-            if self.free(pool) > 0 and not self.waiting_for(pool):
-                one.status, one.pool = "confirmed", pool[1]
-                break
+    def _seat_or_line(self, one: Someone, now: datetime) -> None:
+        pool = self.fitting(one)
+        if pool is not None:
+            one.status, one.pool = "confirmed", pool[1]
         else:
             one.status = "waitlisted"
             self.line.append(one)
+            self._gather_at_once(one, now)
         self._tell(one, one.status)
 
     def cancel_draw(self, now: datetime) -> None:
@@ -238,10 +293,37 @@ class Model:
             self._leave(one, "cancelled", "draw_cancelled")
         self.settle(now)
 
+    def split(self, name: str, new_name: str, size: int, now: datetime) -> None:
+        """Some of a party go on by themselves, right behind the others."""
+        one = self._find(name, ("waitlisted",), "not-waiting")
+        if not 0 < size < one.size:
+            raise No("not-smaller")
+        new = self._enter(new_name, one.kind, one.channel, "waitlisted", None, size)
+        new.priority, new.moved = one.priority, True
+        new.has_gathered = one.has_gathered or one.gathers_until is not None
+        self.line.insert(self.line.index(one) + 1, new)
+        self._become_smaller(one, one.size - size)
+        self.settle(now)
+        if new.status == "offered":
+            self.told.remove((new_name, "waitlisted"))
+
+    def shrink(self, name: str, size: int, now: datetime) -> None:
+        """Fewer come than were to; whoever waits gets the seats."""
+        one = self._find(name, LIVE, "already-over")
+        if not 0 < size < one.size:
+            raise No("not-smaller")
+        self._become_smaller(one, size)
+        self.settle(now)
+
+    def _become_smaller(self, one: Someone, size: int) -> None:
+        one.size = size
+        if size == 1:
+            one.stop_gathering()
+
     def grant(self, name: str, now: datetime) -> None:
         one = self._find(name, ("waitlisted",), "not-waiting")
         self.line.remove(one)
-        one.status, one.pool, one.granted = "confirmed", EVERYBODY, True
+        one.status, one.pool, one.granted, one.gathers_until = "confirmed", EVERYBODY, True, None
         self._tell(one, "confirmed")
         self.settle(now)
 
@@ -294,7 +376,7 @@ class Model:
             there.settle(now)
         told = list(there.told)
         kind = one.kind if one.kind in there.kinds() else there.kinds()[0]
-        there.request(new_name, kind, one.channel, now)
+        there.request(new_name, kind, one.channel, now, one.size)
         if there.people[new_name].status == "waitlisted" and not may_wait:
             raise No("session-full")
         there.told = [*told, (new_name, "transferred")]
@@ -319,8 +401,11 @@ class Model:
                 if one.kind not in self.kinds():
                     one.kind = self.kinds()[0]
                     one.pool = None if one.pool is None else EVERYBODY
+                    one.stop_gathering()
                 if earlier and one.until is not None:
                     one.until = min(one.until, self.end_of_an_offer(one, now))
+                if earlier and one.gathers_until is not None:
+                    one.gathers_until = min(one.gathers_until, self.end_of_a_gathering(now))
                 if disturbed:
                     self._tell(one, "session_changed")
         self.settle(now)
@@ -328,24 +413,29 @@ class Model:
     # What follows from it.
 
     def settle(self, now: datetime) -> None:
-        """Share the seats out, then offer each free one to the first in line who may use it."""
+        """Share the seats out, then offer them to the first in line whom they are enough for.
+
+        A party for whom seats gather was promised them, and comes before the line. The first party that
+        could have some of what it needs, and not all, has what is free kept for it from then on.
+        """
         self.settled = True
         self.deal(now)
+        for one in self.line if self.live(now) else ():
+            if one.gathers_until is not None and self.fitting(one) is None and not self.could_ever_fit(one):
+                one.stop_gathering()
         while self.live(now):
-            chance = next(
-                (
-                    (one, pool)
-                    for one in self.line
-                    for pool in ((one.kind, one.channel), (one.kind, EVERYBODY))
-                    if self.free(pool) > 0
-                ),
-                None,
-            )
-            if chance is None:
+            promised = [one for one in self.line if one.gathers_until is not None and self.fitting(one)]
+            chances = (one for one in self.line if self.fitting(one) or self.may_gather(one))
+            one = next(iter(promised), None) or next(chances, None)
+            if one is None:
                 return
-            one, pool = chance
+            pool = self.fitting(one)
+            if pool is None:
+                one.gathers_until = self.end_of_a_gathering(now)
+                continue
             self.line.remove(one)
             one.status, one.pool, one.until = "offered", pool[1], self.end_of_an_offer(one, now)
+            one.gathers_until = None
             self._tell(one, "offered")
 
     def deal(self, now: datetime) -> None:
@@ -358,7 +448,7 @@ class Model:
         self.seats, self.dealt_at = {}, now
         for kind in ("on_site", "online"):
             planned = getattr(self.facts.capacity, kind) if kind in self.kinds() else 0
-            granted = sum(one.granted for one in self.people.values() if one.kind == kind)
+            granted = sum(one.size * one.granted for one in self.people.values() if one.kind == kind)
             used = {channel: self.using((kind, channel)) for channel in self._channels(kind)}
             total = max(planned + granted, sum(used.values()))
             deal = {channel: max(used[channel], self.held(kind, channel, now)) for channel in used}
@@ -385,11 +475,18 @@ class Model:
 
         Who asked by telephone is called: their hours are those of the office, Monday to Friday, 9 to 16.
         """
+        hours = timedelta(hours=self.facts.waitlist.offer_hours)
+        end = office_has_been_open(hours, now) if one.channel == CALLED else now + hours
+        return self._half_of_what_is_left(now, end)
+
+    def end_of_a_gathering(self, now: datetime) -> datetime:
+        """In the same way, so that the line has its turn before the session."""
+        return self._half_of_what_is_left(now, now + timedelta(hours=self.facts.party.gather_hours))
+
+    def _half_of_what_is_left(self, now: datetime, end: datetime) -> datetime:
         left = self.facts.starts_at_utc - now
         if left <= timedelta(days=1):
             return now + timedelta(minutes=15)
-        hours = timedelta(hours=self.facts.waitlist.offer_hours)
-        end = office_has_been_open(hours, now) if one.channel == CALLED else now + hours
         return max(now + timedelta(minutes=15), min(end, now + left / 2))
 
     def _channels(self, kind: str) -> set[str]:
@@ -407,9 +504,11 @@ class Model:
         ]
         return max(dates, default=float("inf"))
 
-    def _enter(self, name: str, kind: str, channel: str, status: str, pool: str | None) -> Someone:
+    def _enter(
+        self, name: str, kind: str, channel: str, status: str, pool: str | None, size: int = 1
+    ) -> Someone:
         self.numbers += 1
-        one = Someone(name, kind, channel, self.numbers, status, pool)
+        one = Someone(name, kind, channel, self.numbers, status, pool, size=size)
         self.people[name] = one
         self._tell(one, status)
         return one
@@ -418,6 +517,7 @@ class Model:
         if one in self.line:
             self.line.remove(one)
         one.status, one.pool, one.until, one.granted = status, None, None, False
+        one.gathers_until = None
         if cause is not None:
             self._tell(one, cause)
 

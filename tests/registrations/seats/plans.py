@@ -5,7 +5,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from libs.messaging.contracts import DrawRule, HeldSeats, Release, SeatCounts, SessionState, WaitlistRule
+from libs.messaging.contracts import (
+    DrawRule,
+    HeldSeats,
+    PartyRule,
+    Release,
+    SeatCounts,
+    SessionState,
+    WaitlistRule,
+)
 from tests.registrations.conftest import session_state
 from tests.registrations.seats.model import Pool
 
@@ -13,12 +21,14 @@ Ladder = list[tuple[float, Pool, int]]
 """Releases: in how many hours, of which pool, how many seats."""
 Change = tuple[str, Any]
 """Which of a session's facts, and its new value."""
-Newcomer = tuple[str, str]
-"""The kind of seat asked for, and the channel."""
+Newcomer = tuple[str, str, int]
+"""The kind of seat asked for, the channel, and how many come together."""
 BEGINNING = datetime(2027, 1, 10, 14, 0, tzinfo=UTC)
 
 kinds = st.sampled_from(("on_site", "on_site", "online"))
-newcomers = st.tuples(kinds, st.sampled_from(("web", "phone", "web", "phone", "desk")))
+newcomers = st.tuples(
+    kinds, st.sampled_from(("web", "phone", "web", "phone", "desk")), st.sampled_from((1, 1, 2, 1, 2, 3))
+)
 hours_ahead = st.sampled_from((240, 60, 40, 30, 23, 6, 0.1))
 pools = st.sampled_from(
     (("on_site", "phone"), ("on_site", "desk"), ("on_site", "phone"), ("online", "phone"))
@@ -50,12 +60,14 @@ waitlists = st.builds(
     limit=st.sampled_from((None, 3, None, 1, None, 0)),
     offer_hours=st.sampled_from((0.1, 1, 24, 72)),
 )
+parties = st.builds(PartyRule, limit=st.sampled_from((4, 4, 2, 1)), gather_hours=st.sampled_from((24, 2, 0)))
 jumps = st.sampled_from(
     (
         1,
         15,
         720,
         *("end of an offer",) * 2,
+        "end of a gathering",
         *("release",) * 2,
         "opening",
         "closing",
@@ -75,6 +87,7 @@ plans = st.fixed_dictionaries(
         "held_seats": st.just(()) | held_seats,
         "releases": ladders,
         "waitlist": waitlists,
+        "party": parties,
         "opens": st.sampled_from((*(None,) * 7, 0.5)),
     }
 )
@@ -97,6 +110,7 @@ changes = st.one_of(
     st.tuples(st.just("modality"), modalities),
     st.tuples(st.just("start"), hours_ahead),
     st.tuples(st.just("waitlist"), waitlists),
+    st.tuples(st.just("party"), parties),
     st.tuples(st.just("opens_at"), st.sampled_from((None, -1, 0.5))),
     st.tuples(st.just("closes_at"), st.sampled_from((None, None, 5, -0.1))),
     st.tuples(st.just("status"), st.sampled_from(("published", "cancelled", "held"))),

@@ -31,11 +31,12 @@ create or replace function clock.decision_time() returns timestamptz language sq
 """The clock of decisions stands still, so that an instant can be met exactly."""
 
 PEOPLE = """
-select id, seat_kind, channel, seq, status, pool_channel, priority, draw_rank, granted, offer_expires_at
+select id, seat_kind, channel, seq, status, pool_channel, priority, draw_rank, granted, offer_expires_at,
+    seats, gather_until, gathered
 from registration where session_id = $1 order by seq
 """
 POOLS = """
-select seat_kind, channel, effective, confirmed, offered, waiting from seat_pool
+select seat_kind, channel, effective, confirmed, offered, waiting, gathering from seat_pool
 where session_id = $1 and (effective > 0 or confirmed + offered > 0)
 """
 SAID = """
@@ -113,9 +114,9 @@ class ServiceDriver:
         timers = Timers(self._instance.database, self._instance.settings)
         self._run(timers.act_on_what_is_due())
 
-    def request(self, name: str, kind: str, channel: str, *, on_offer: bool = False) -> None:
+    def request(self, name: str, kind: str, channel: str, size: int, *, on_offer: bool = False) -> None:
         assert not on_offer, "who waits for many sessions joins by their wait, not by themselves"
-        self._asked[name] = {"seat_kind": kind, "channel": channel}
+        self._asked[name] = {"seat_kind": kind, "channel": channel, "party_size": size}
         if channel == CALLED:
             self._asked[name]["contact"] = {"phone": f"418 555-{int(name.removeprefix('p')):04}"}
         answer = self._register(name)
@@ -154,6 +155,18 @@ class ServiceDriver:
     def attend(self, name: str, outcome: str) -> None:
         self._act(name, "attendance", json={"outcome": outcome})
 
+    def split(self, name: str, new_name: str, size: int) -> None:
+        body = {"seats": size, "name": new_name}
+        answer = self._run(
+            self._instance.client.post(f"{self._path(name)}/split", headers=self._instance.staff, json=body)
+        )
+        if answer.status_code != 200:
+            raise Refusal(problem(answer))
+        self._know(answer.json(), new_name)
+
+    def shrink(self, name: str, size: int) -> None:
+        self._act(name, "shrink", json={"party_size": size})
+
     def transfer(self, name: str, there: "ServiceDriver", new_name: str, *, may_wait: bool) -> None:
         """To the other session, where the person is called `new_name`."""
         answer = self._run(
@@ -165,9 +178,12 @@ class ServiceDriver:
         )
         if answer.status_code != 200:
             raise Refusal(problem(answer))
-        found = answer.json()
-        there._answers[new_name] = found | {"manage_token": found["manage_url"].rpartition("/")[2]}
-        there._names[UUID(found["id"])] = new_name
+        there._know(answer.json(), new_name)
+
+    def _know(self, found: dict[str, Any], name: str) -> None:
+        """Somebody of whom the service made a registration by itself."""
+        self._answers[name] = found | {"manage_token": found["manage_url"].rpartition("/")[2]}
+        self._names[UUID(found["id"])] = name
 
     def state(self) -> Observed:
         people = self._run(self._connection.fetch(PEOPLE, self.session_id))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from libs.messaging.contracts import HeldSeats, SeatCounts, WaitlistRule
+from libs.messaging.contracts import HeldSeats, PartyRule, SeatCounts, WaitlistRule
 from tests.registrations.seats import laws
 from tests.registrations.seats.agreement import agrees
 from tests.registrations.seats.drivers import Refusal
@@ -34,6 +34,7 @@ class ServiceMachine(SeatMachine):
             capacity=SeatCounts(on_site=seats),
             held_seats=(HeldSeats(seat_kind="on_site", channel="phone", seats=1),),
             waitlist=WaitlistRule(limit=limit),
+            party=PartyRule(limit=2),
         )
         self.there, self.model_there = self.driven(), Model(facts)
         self.driver.clock(self.now)

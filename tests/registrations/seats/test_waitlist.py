@@ -25,6 +25,8 @@ class Waiting:
     priority: int = 0
     place: Decimal | None = None
     rank: int | None = None
+    size: int = 1
+    gathered: bool = False
 
 
 def numbers(line: list[Waiting]) -> list[int]:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "202611290620"
-down_revision = "202611222140"
+down_revision = "202611290610"
 branch_labels = None
 depends_on = None
 

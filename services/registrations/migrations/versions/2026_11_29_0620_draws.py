@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "202611290620"
-down_revision = "202611290218"
+down_revision = "202611290610"
 branch_labels = None
 depends_on = None
 
