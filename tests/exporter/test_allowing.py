@@ -106,8 +106,9 @@ def test_a_field_that_a_newer_release_added_stays_inside() -> None:
 
 
 def test_seats_are_counted_in_total_and_per_kind() -> None:
+    """How far a draw has come is for the instance's own pages."""
     said, heard = allowed_seats(seats_state()), seats_state()
-    assert said.model_dump() == heard.model_dump()
+    assert said.model_dump() == heard.model_dump(exclude={"draw"})
 
 
 @pytest.mark.parametrize(
