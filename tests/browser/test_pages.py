@@ -86,6 +86,39 @@ async def test_the_pages_of_a_wait(demo: RunningInstance, visit: Any, width: int
     await visit_all(visitor, ["/guichet/attentes", "/guichet/attentes/nouvelle", desk, f"{desk}/terminer"])
 
 
+@pytest.mark.parametrize(("width", "language", "hour"), [(1100, "fr", 9), (320, "en", 15)])
+async def test_the_pages_of_a_draw_and_of_a_party(
+    demo: RunningInstance, visit: Any, width: int, language: str, hour: int
+) -> None:
+    times = {"starts_at": f"2027-03-03T{hour:02d}:30", "ends_at": f"2027-03-03T{hour + 1:02d}:30"}
+    party = {"limit": 3, "gather_hours": 24, "companion_takes_seat": False}
+    rule = {"policy": "draw", "draw": {"closes_at": "2027-02-20T12:00", "first_time_lots": 2}}
+    drawn = await demo.published(capacity=4, party=party, waitlist=rule, **times)
+    full = await demo.published(
+        capacity=2, party=party, **(times | {"starts_at": f"2027-03-03T{hour:02d}:45"})
+    )
+    own = []
+    for session, size in ((drawn, 2), (full, 1), (full, 3)):
+        body = {"channel": "phone", "name": f"Marthe Roy {size}", "contact": {"phone": "418 555-0178"}}
+        asked = f"/api/registrations/v1/sessions/{session['id']}/registrations"
+        made = await demo.post(asked, body | {"party_size": size, "support_companion": size == 3})
+        own.append(f"/mon-inscription/{made['manage_token']}")
+    visitor = await visit(width=width)
+    await visitor.goto(f"/?lang={language}")
+    public = [f"/{page}/{one['id']}" for one in (drawn, full) for page in ("seances", "inscription")]
+    await visit_all(visitor, [*public, f"/tirage/{drawn['id']}", *own])
+    await visit_all(visitor, [f"{own[2]}/groupe/moins", f"{own[2]}/groupe/separer"])
+    await visitor.sign_in()
+    await visit_all(
+        visitor,
+        [
+            f"/guichet/seances/{drawn['id']}",
+            f"/guichet/seances/{drawn['id']}/tirage",
+            f"/guichet/seances/{full['id']}/attente",
+        ],
+    )
+
+
 async def a_line(demo: RunningInstance, hour: int) -> str:
     """The page of a new session's line in which somebody waits, with what staff can do about it."""
     session = await demo.published(
