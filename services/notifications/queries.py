@@ -244,13 +244,17 @@ select count(*) filter (where status = 'queued' and route in ('email', 'sms')) a
     count(*) filter (where status = 'failed') as failed,
     count(*) filter (where status = 'queued' and route not in ('email', 'sms')) as calls,
     coalesce(extract(epoch from clock.decision_time()
-        - min(due_at) filter (where status = 'queued' and route in ('email', 'sms'))), 0) as age
+        - min(due_at) filter (where status = 'queued' and route in ('email', 'sms'))), 0) as age,
+    (select count(*) from reached where dirty) + (select count(*) from outbox) as untold
 from delivery where status in ('queued', 'failed')
 """)
 
 
 async def health(session: AsyncSession) -> dict[str, object]:
-    """Figures for operators: parked messages, messages queued, calls to make, people nobody can reach."""
+    """Figures for operators: parked messages, messages queued, calls to make, people nobody can reach.
+
+    `untold`: of how many registrations what became of their notices has yet to be said to the others.
+    """
     row = (await session.execute(_HEALTH)).one()
     return {
         "parked": await count_parked(session),
@@ -258,4 +262,5 @@ async def health(session: AsyncSession) -> dict[str, object]:
         "oldest_queued_seconds": max(0, round(float(row.age))),
         "calls": row.calls,
         "failed": row.failed,
+        "untold": row.untold,
     }

@@ -220,11 +220,11 @@ class RunningInstance:
             await admin.close()
 
     async def settled(self, *figures: str) -> None:
-        """Wait until no service has anything left: to read (`lag`) and to send (`queued`)."""
+        """Wait until no service has anything left: to read (`lag`), to send (`queued`), to say (`untold`)."""
 
         async def quiet() -> bool:
             services = (await self.client.get("/health")).json()["services"]
-            names = figures or ("lag", "queued")
+            names = figures or ("lag", "queued", "untold")
             return all(service.get(name, 0) == 0 for service in services.values() for name in names)
 
         await eventually(quiet)

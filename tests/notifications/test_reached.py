@@ -41,7 +41,7 @@ async def test_a_notice_waits_and_then_has_told(office: Office) -> None:
     assert [notice["outcome"] for notice in (await said(office, person))[-1]["notices"]] == ["waiting"]
 
     async with office.database.transaction() as tx:
-        (item,) = await records.claim(tx, "me", (), 4, timedelta(seconds=15))
+        (item,) = await records.claim(tx, "email", "me", (), 4, timedelta(seconds=15))
         await records.record(tx, office.settings, item, records.Sent())
     (notice,) = (await said(office, person))[-1]["notices"]
 

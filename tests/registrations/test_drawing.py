@@ -394,7 +394,8 @@ async def test_who_is_transferred_to_a_draw_waits_for_it_like_everybody(instance
 
     assert problem(refused) == "session-full"
     assert moved.json()["status"] == "pending"
-    told = (await instance.announced())[-1]["causes"][-1]
+    (said,) = [said for said in await instance.announced() if said["id"] == moved.json()["id"]]
+    told = said["causes"][-1]
     assert (told["cause"], told["draw"]["ticket"]) == ("transferred", 1)
 
 

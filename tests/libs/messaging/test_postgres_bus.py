@@ -164,7 +164,7 @@ class TestGrants:
     ) -> None:
         theirs = federated("estrie")["seats"]
         await provision_bus(instance.server.url, instance.instance, SECRET, [theirs])
-        assert await notifications.names() == ["registrations"]
+        assert await notifications.names() == ["reached", "registrations"]
         assert "sessions" in await registrations.names()
         assert theirs.name not in await registrations.names()
         national = PostgresBus(instance.url_of("national"))

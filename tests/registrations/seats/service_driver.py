@@ -32,7 +32,7 @@ create or replace function clock.decision_time() returns timestamptz language sq
 
 PEOPLE = """
 select id, seat_kind, channel, seq, status, pool_channel, priority, draw_rank, granted, offer_expires_at,
-    seats, gather_until, gathered
+    wait_id is not null as on_offer, seats, gather_until, gathered
 from registration where session_id = $1 order by seq
 """
 POOLS = """
