@@ -418,10 +418,10 @@ class SeatBook:
     # What each command does.
 
     def _request(self, asked: Request, now: datetime) -> Person:
-        if self.stage is Stage.CANCELLED:
-            raise DrawCancelled
         if asked.size > self.terms.party_limit:
             raise PartyTooLarge
+        if self.stage is Stage.CANCELLED:
+            raise DrawCancelled
         if self.stage is Stage.TO_COME:
             return self._ticket(asked)
         key = self.seat_for(asked.kind, asked.channel, asked.size)
@@ -553,6 +553,7 @@ class SeatBook:
             place=waitlist.between(person, behind[0]) if behind else None,
             size=asked.size,
             gathered=person.gathered or person.gather is not None,
+            by_hand=person.by_hand,
         )
         self._resize(person, person.size - asked.size)
         self.people[new.ref] = new

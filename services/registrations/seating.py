@@ -172,6 +172,7 @@ class Seating:
 
     async def split(self, registration: Registration, new: Registration) -> list[Registration]:
         """A party that waits goes on in two parts; the `new` one's row is not written yet."""
+        new.by_hand = registration.by_hand
         return await self._do_with_new_row(Split(ref_of(registration), ref_of(new), new.seats), new)
 
     async def _do_with_new_row(self, command: Request | Split, new: Registration) -> list[Registration]:

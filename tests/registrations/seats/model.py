@@ -174,10 +174,10 @@ class Model:
         reason = self.closed(now)
         if reason:
             raise No(reason)
-        if self.stage == "cancelled":
-            raise No("draw-cancelled")
         if size > self.facts.party.limit:
             raise No("party-too-large")
+        if self.stage == "cancelled":
+            raise No("draw-cancelled")
         if self.stage == "to_come":
             self._enter(name, kind, channel, "pending", None, size).asked_at = now
             return
