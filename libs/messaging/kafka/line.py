@@ -70,7 +70,9 @@ class Line:
     async def _drop(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            # What broke may break once more while it is closed; nothing is expected of it any more.
+            with contextlib.suppress(Exception):
+                await client.close()
 
     async def close(self) -> None:
         await self._drop()
