@@ -70,7 +70,7 @@ class Line:
     async def _drop(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            # What broke may break once more while it is closed; nothing is expected of it any more.
+            # Closing raises once more whatever ended the client's own task; nothing is asked of it any more.
             with contextlib.suppress(Exception):
                 await client.close()
 
