@@ -16,6 +16,7 @@ from libs.messaging.bus import Handler, Received
 from libs.messaging.kafka.address import KafkaAddress
 from libs.messaging.kafka.failures import is_away
 from libs.messaging.kafka.records import unpacked
+from libs.messaging.kafka.starting import started
 from libs.messaging.topics import Topic
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Until `stop`; raises what ended it otherwise."""
         consumer = self._consumer
         consumer.subscribe(topics=list(self._topics), listener=self)
-        starting = asyncio.create_task(consumer.start())
+        starting = asyncio.create_task(started(consumer.start()))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -18,6 +18,7 @@ from aiokafka.structs import TopicPartition
 from libs.messaging.bus import BusUnavailable
 from libs.messaging.kafka.address import KafkaAddress
 from libs.messaging.kafka.failures import is_away
+from libs.messaging.kafka.starting import started
 
 Places = Mapping[TopicPartition, int]
 """An offset for each partition."""
@@ -60,7 +61,7 @@ class Line:
                 **self._address.options(),
             )
             try:
-                await client.bootstrap()
+                await started(client.bootstrap())
             except BaseException:
                 await client.close()
                 raise

@@ -12,6 +12,7 @@ from libs.messaging.bus import BusUnavailable
 from libs.messaging.kafka.address import KafkaAddress
 from libs.messaging.kafka.failures import is_away
 from libs.messaging.kafka.records import Record
+from libs.messaging.kafka.starting import started
 
 Part = tuple[str, int]
 """A topic as the broker calls it, and one of its partitions."""
@@ -56,7 +57,7 @@ class Publisher:
                 **self._address.options(),
             )
             try:
-                await producer.start()
+                await started(producer.start())
             except BaseException:
                 await _silence(producer)
                 raise

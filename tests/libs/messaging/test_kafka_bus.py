@@ -12,12 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 
 from deploy.kafka.broker import Cluster
 from libs.messaging.bus import Received
 from libs.messaging.kafka.consumer import Pace
 from libs.messaging.kafka.provision import CannotServe, config_of, provision_kafka
 from libs.messaging.kafka.records import unpacked
+from libs.messaging.kafka.starting import started
 from libs.messaging.kafka.transport import KafkaBus
 from libs.messaging.partitions import partition_of
 from libs.messaging.topics import Topic, federated
@@ -220,6 +222,53 @@ class TestMembership:
 
 def _first_times(numbers: Sequence[int]) -> list[int]:
     return list(dict.fromkeys(numbers))
+
+
+class TestStarting:
+    """The first words with a broker, on a line that holds what it answers to the second of them."""
+
+    async def test_a_client_called_off_in_its_first_words_leaves_no_connection(
+        self, broker: KafkaBroker
+    ) -> None:
+        held, go_on, open_lines = asyncio.Event(), asyncio.Event(), set()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            far_reader, far_writer = await asyncio.open_connection(
+                *broker.url.removeprefix("kafka://").split(":")
+            )
+
+            async def back() -> None:
+                for number in range(1_000):
+                    size = await far_reader.readexactly(4)
+                    answer = await far_reader.readexactly(int.from_bytes(size))
+                    if number == 1:
+                        held.set()
+                        await go_on.wait()
+                    writer.write(size + answer)
+
+            open_lines.add(writer)
+            answering = asyncio.create_task(back())
+            while data := await reader.read(65536):
+                far_writer.write(data)
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            for one in (writer, far_writer):
+                one.close()
+            open_lines.discard(writer)
+
+        async with await asyncio.start_server(connected, "127.0.0.1") as line:
+            port = line.sockets[0].getsockname()[1]
+            client = AIOKafkaClient(bootstrap_servers=f"127.0.0.1:{port}")
+            starting = asyncio.create_task(started(client.bootstrap()))
+            await held.wait()
+            starting.cancel()
+            # The client sees that it is called off before it gets its answer.
+            await asyncio.sleep(0)
+            go_on.set()
+            await asyncio.gather(starting, return_exceptions=True)
+            assert starting.cancelled()
+            await client.close()
+            await eventually(lambda: not open_lines)
 
 
 class TestCompaction:
