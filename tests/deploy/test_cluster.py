@@ -82,7 +82,11 @@ def _children(pid: int) -> list[int]:
 
 
 def _command(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
+    """Empty for a process that has just ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,7 +106,10 @@ async def cluster(data_dir: Path) -> AsyncIterator[RunningCluster]:
 
 
 class Crowd:
-    """People who register, each trying a second time, with the same key, when the first got no answer."""
+    """People who register, each trying a second time, with the same key, when the first got no answer.
+
+    They wait as long as they are told (`Retry-After`, RFC 9110, section 10.2.3).
+    """
 
     def __init__(self, cluster: RunningCluster, session_id: str) -> None:
         self.cluster = cluster
@@ -140,6 +147,7 @@ class Crowd:
                 assert answer.is_success, answer.text
                 return answer
             why = str(answer.status_code)
+            await asyncio.sleep(int(answer.headers.get("retry-after", 0)))
         except httpx.TransportError as error:
             why = type(error).__name__
         self.second_tries.append(f"{method} {path}: {why}")
