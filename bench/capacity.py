@@ -43,14 +43,14 @@ class Assumptions:
 class Figures:
     """What was measured; see docs/benchmarks.md for how. None: not yet, and nothing is computed from it."""
 
-    facts_bytes: float | None = _of(1_403, "bytes on the broker of a message about facts (`replay`)")
+    facts_bytes: float | None = _of(1_401, "bytes on the broker of a message about facts (`replay`)")
     seats_bytes: float | None = _of(841, "bytes on the broker of a message about seats (`replay`)")
-    cell_bytes: float | None = _of(None, "bytes on the broker of a cell")
+    cell_bytes: float | None = _of(1_116, "bytes on the broker of a cell (`replay`)")
     beat_bytes: float | None = _of(950, "bytes on the broker of a heartbeat, a batch of its own")
-    alone: float | None = _of(None, "µs of processor for a message alone, worker and database (`ingest`)")
-    rate: float | None = _of(None, "messages a second of a replay (`replay`)")
-    memory: float | None = _of(None, "MiB of the worker at its highest in a replay (`replay`)")
-    session_bytes: float | None = _of(None, "bytes of the database for a session (`national-page`)")
+    alone: float | None = _of(1_061, "µs of processor for a message alone, worker and database (`ingest`)")
+    rate: float | None = _of(4_777, "messages a second of a replay (`replay`)")
+    memory: float | None = _of(228, "MiB of the worker at its highest in a replay (`replay`)")
+    session_bytes: float | None = _of(2_759, "bytes of the database for a session, its cells included (`national-page`)")
 
 
 @dataclass(frozen=True, slots=True)

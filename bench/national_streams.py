@@ -18,8 +18,10 @@ from libs.messaging.federated import (
     Federated,
     FederatedSeats,
     FederatedSession,
+    FederatedTally,
     FederatedVenue,
     Heartbeat,
+    OperationalCounts,
     StreamDeclared,
 )
 from libs.messaging.kafka.provision import provision_kafka
@@ -54,6 +56,11 @@ class Voice:
         for version in range(1, EACH):
             for row in sessions:
                 yield self._about("seats", row, version, _seats(row, version))
+
+    def counts(self, tallies: Sequence[Row]) -> Iterator[Message]:
+        """What came of the sessions, each cell once."""
+        for row in tallies:
+            yield self._say("tallies", row["key"], 1, row["as_of"], FederatedTally(cell=_cell(row)))
 
     def heartbeat(self, version: int) -> Message:
         network, now = self.network, utc_now()
@@ -127,18 +134,29 @@ class Streams:
                 await registry.add_key(session, _BY, slug, voice.signer.public_key, long_ago)
 
     async def say(self, kafka_url: str) -> None:
-        """Make the topics, and append everything to them."""
+        """Make the topics, and append everything about sessions to them."""
         for voice in self.voices:
-            slug = voice.network.slug
-            await provision_kafka(kafka_url, slug, voice.streams)
-            bus = KafkaBus(kafka_url, instance=slug, service="exporter")
-            mine = [row for row in self.country.sessions if row["instance"] == slug]
-            said = voice.messages(mine)
-            try:
-                while some := list(islice(said, _AT_ONCE)):
-                    await bus.publish(some)
-            finally:
-                await bus.close()
+            await provision_kafka(kafka_url, voice.network.slug, voice.streams)
+            await _append(kafka_url, voice, voice.messages(_of(voice, self.country.sessions)))
+
+    async def say_counts(self, kafka_url: str) -> int:
+        """Append every cell of the counts; how many there are."""
+        for voice in self.voices:
+            await _append(kafka_url, voice, voice.counts(_of(voice, self.country.tallies)))
+        return len(self.country.tallies)
+
+
+def _of(voice: Voice, rows: Sequence[Row]) -> Sequence[Row]:
+    return [row for row in rows if row["instance"] == voice.network.slug]
+
+
+async def _append(kafka_url: str, voice: Voice, said: Iterator[Message]) -> None:
+    bus = KafkaBus(kafka_url, instance=voice.network.slug, service="exporter")
+    try:
+        while some := list(islice(said, _AT_ONCE)):
+            await bus.publish(some)
+    finally:
+        await bus.close()
 
 
 def _is_spoken_of(stream: Topic) -> bool:
@@ -171,6 +189,16 @@ _FACTS = (
     "region", "starts_at", "ends_at", "timezone", "starts_at_utc", "ends_at_utc", "opens_at", "url",
     "cancelled_at", "updated_at",
 )  # fmt: skip
+
+
+def _cell(row: Row) -> OperationalCounts:
+    read = {
+        name: orjson.loads(row[name]) for name in ("registrations", "answer_minutes", "minutes_from_opening")
+    }
+    rest = {name: row[name] for name in OperationalCounts.model_fields if name in row.keys() - read.keys()}
+    return OperationalCounts(**rest | read | {"month": f"{row['month']:%Y-%m}"})
+
+
 _COUNTS = ("capacity", "confirmed", "offered", "held", "available", "waitlisted")
 
 

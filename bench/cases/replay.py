@@ -16,6 +16,7 @@ async def _replay(bench: Bench) -> Sequence[Line]:
         number, filled = await national.fill()
         await national.check(number)
         await _switch(national, number)
+        cells = await national.streams.say_counts(national.kafka.url())
         stored = national.stored()
         size: int = await national.connection.fetchval("select pg_database_size(current_database())")
     memory = filled.memory
@@ -30,6 +31,7 @@ async def _replay(bench: Bench) -> Sequence[Line]:
                 "seconds of processor": {"worker": filled.worker, "database": filled.server},
                 "bytes of the database with two generations": size,
                 "sessions": national.streams.sessions,
+                "cells": cells,
                 "bytes on the broker": stored,
             },
         ),
