@@ -31,7 +31,7 @@ audit: ## work out every seat and line again from the ledger, while the instance
 	@bash deploy/install.sh run
 	@$(PYTHON) -m deploy.audit
 
-bench: ## measure beside the bare framework, some ten minutes on an idle machine (CASES="hot-32 list" for some)
+bench: ## measure beside the bare framework, some twenty minutes on an idle machine (CASES="hot-32 list" for some)
 	@bash deploy/install.sh dev
 	@$(PYTHON) -m bench $(CASES)
 
