@@ -1,4 +1,4 @@
-"""The fairness simulation: it loses nobody, keeps the rules, repeats."""
+"""The fairness simulation: it loses nobody, keeps the rules, repeats, and the page shows what it prints."""
 
 import math
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from bench.fairness.crowd import ASSISTED, CHANNELS, WEB, Workshop, tours
 from bench.fairness.policies import Policy, policies, shared_out
 from bench.fairness.shares import Count, ratio, share
 from bench.fairness.tables import simulate, tables
+from bench.load import ROOT
 from libs.messaging.contracts import SessionState
 from services.registrations import invariants
 from services.registrations.office_hours import OfficeHours, office_hours
@@ -269,3 +270,9 @@ def test_every_assumption_is_an_option(capsys: pytest.CaptureFixture[str]) -> No
 def test_what_cannot_be_is_refused(what: tuple[str, str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         program.main(["--sessions", "2", *what])
+
+
+def test_the_page_shows_what_the_program_prints() -> None:
+    page = (ROOT / "docs" / "fairness.md").read_text("utf-8")
+
+    assert tables(program.SESSIONS, program.SEED, ASSUMED) in page
