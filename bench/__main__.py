@@ -15,17 +15,27 @@ from pathlib import Path
 
 from bench import floor, server
 from bench.case import Bench, Case, Options, all_cases
+from bench.fairness import program as fairness
 from bench.load import ROOT
 from bench.report import Failure, Line, as_json, table
 
 LATEST = ROOT / "bench" / "latest.json"
 
 
+WITHOUT_SERVER = {"fairness": fairness.main}
+"""Programs that measure nothing of this machine: each stands alone, with options of its own."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in WITHOUT_SERVER:
+        return WITHOUT_SERVER[words[0]](words[1:])
     cases = all_cases()
     parser = _parser(cases)
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(words)
     unknown = set(given.case) - {case.name for case in cases}
+    if unknown & set(WITHOUT_SERVER):
+        parser.error(f"{', '.join(sorted(unknown & set(WITHOUT_SERVER)))} stands alone, as the first word")
     if unknown:
         parser.error(f"no case is called {', '.join(sorted(unknown))}")
     chosen = [case for case in cases if not given.case or case.name in given.case]
@@ -80,7 +90,9 @@ def _parser(cases: Sequence[Case]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measures the services beside the bare framework, pair by pair.",
-        epilog="cases:\n" + "\n".join(f"  {case.name:<14} {case.about}" for case in cases),
+        epilog="cases:\n"
+        + "\n".join(f"  {case.name:<14} {case.about}" for case in cases)
+        + f"\n\nwithout a server, each alone (see its --help): {', '.join(WITHOUT_SERVER)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = Options()

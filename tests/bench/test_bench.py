@@ -101,3 +101,11 @@ def test_the_table_says_plainly_what_was_missed_and_what_failed() -> None:
     assert "MISSED" in text
     assert "1 of 2 targets met, 1 missed." in text
     assert "three could not be measured: no server" in text
+
+
+def test_a_simulation_needs_no_server_and_stands_alone() -> None:
+    done = run("fairness", "--sessions", "2")
+
+    assert done.returncode == 0, done.stderr
+    assert "| draw |" in done.stdout
+    assert run("hot-32", "fairness").returncode == 2

@@ -1,0 +1,1 @@
+"""The fairness simulation: who gets a seat under each policy, by the service's own rules."""
