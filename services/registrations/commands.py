@@ -293,14 +293,14 @@ async def expire_offers(tx: AsyncSession, settings: Settings, session_id: UUID) 
     seating = await Seating.lock(tx, settings, session_id)
     if seating is None:
         return 0
-    expired = await seating.do(Lapse())
+    late = await seating.do(Lapse())
+    # For whom seats gathered nothing has changed: they wait, and were promised no more.
+    expired = [registration for registration in late if registration.status == "expired"]
     for registration in expired:
-        # For whom seats gathered nothing has changed: they wait, and were promised no more.
-        if registration.status == "expired":
-            seating.telling.tell(registration, "offer_expired")
-            await waits.look_again(tx, registration)
+        seating.telling.tell(registration, "offer_expired")
+    await waits.look_again(tx, *expired)
     await seating.finish()
-    return len(expired)
+    return len(late)
 
 
 async def release_seats(tx: AsyncSession, settings: Settings, session_id: UUID) -> None:
