@@ -231,10 +231,14 @@ async def split(
     """`seats` people of a party that waits go on by themselves, right behind the others: `name` and theirs.
 
     The new registration is reached as the party is, and told of its place, or of its seats, with a link of
-    its own. Raises `NotWaiting`, `NotSmaller`, `AlreadyOver` once the session has begun, and `MaybeDuplicate`
-    for the name that the party itself has. `by`: `person`, or who of the staff did it.
+    its own. Repeating it changes nothing. Raises `NotWaiting`, `NotSmaller`, `AlreadyOver` once the session
+    has begun, and `MaybeDuplicate` for the name that the party itself has. `by`: `person`, or who of the
+    staff did it.
     """
     seating, registration = await locked(tx, settings, registration_id)
+    done = await _part_already(tx, registration, name, seats)
+    if done is not None:
+        return done
     if seating.is_over:
         raise AlreadyOver
     if name_key(name) == registration.name_key:
@@ -408,6 +412,20 @@ def _part(registration: Registration, seating: Seating, name: str, seats: int) -
         split_from=registration.id,
         created_at=seating.now,
     )
+
+
+async def _part_already(
+    tx: AsyncSession, registration: Registration, name: str, seats: int
+) -> Registration | None:
+    """Those who have left the party just so: a form sent twice splits once (rule S5)."""
+    wanted = select(Registration).where(
+        Registration.session_id == registration.session_id,
+        Registration.split_from == registration.id,
+        Registration.name_key == name_key(name),
+        Registration.seats == seats,
+        col(Registration.status).in_(LIVE),
+    )
+    return (await tx.scalars(wanted.limit(1))).first()
 
 
 async def _copy_answers(tx: AsyncSession, registration: Registration, successor: Registration) -> None:
