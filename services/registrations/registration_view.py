@@ -199,6 +199,10 @@ def state_of(person: RegistrationView, language: str) -> State:
             return _offered(person, language)
         case "cancelled":
             return _cancelled(person) if person.now_at is None else _transferred(person.now_at, language)
+        case "expired":
+            return _expired(person.seats)
+        case "declined":
+            return _declined(person.seats)
     return _PLAIN[person.status]
 
 
@@ -206,18 +210,42 @@ _PLAIN = {
     "pending": State(
         "waiting", _("Nous étudions votre demande."), (_("Vous n’avez rien à faire pour le moment."),)
     ),
-    "expired": State(
-        "attention",
-        _("La place n’est plus gardée pour vous."),
-        (_("Le délai pour répondre est passé."), _("La place est allée à la personne suivante.")),
-    ),
-    "declined": State(
-        "info", _("Vous avez laissé la place."), (_("Elle est allée à la personne suivante."), _("Merci !"))
-    ),
     "attended": State("done", _("Vous avez participé à cet atelier."), (_("Merci !"),)),
     "absent": State("info", _("Cet atelier est terminé."), (_("Nous avons noté votre absence."),)),
     "excused": State("info", _("Cet atelier est terminé."), (_("Votre absence est excusée."),)),
 }
+
+
+def _expired(seats: int) -> State:
+    return State(
+        "attention",
+        ngettext(
+            "La place n’est plus gardée pour vous.",
+            "Les %(count)s places ne sont plus gardées pour vous.",
+            seats,
+        ),
+        (
+            _("Le délai pour répondre est passé."),
+            ngettext(
+                "La place est allée à la personne suivante.",
+                "Les places sont allées aux personnes suivantes.",
+                seats,
+            ),
+        ),
+    )
+
+
+def _declined(seats: int) -> State:
+    return State(
+        "info",
+        ngettext("Vous avez laissé la place.", "Vous avez laissé les places.", seats),
+        (
+            ngettext(
+                "Elle est allée à la personne suivante.", "Elles sont allées aux personnes suivantes.", seats
+            ),
+            _("Merci !"),
+        ),
+    )
 
 
 _SAID_YES = _("Vous nous avez dit que vous venez. Merci !")

@@ -107,6 +107,8 @@ async def test_the_whole_party_is_offered_its_seats_together(instance: Instance)
     assert "Nous prenons les 2 places" in text_of(page)
     await instance.client.post(f"{own_path(party)}/accepter")
     assert "Vous avez 2 places." in text_of(await look(instance, party))
+    question = await instance.client.get(f"{own_path(party)}/annuler")
+    assert "Vos places vont aux personnes suivantes." in text_of(question)
 
 
 async def test_a_party_splits_and_each_part_has_its_own_registration_and_link(instance: Instance) -> None:
