@@ -16,7 +16,7 @@ from sqlmodel import col, select
 from libs.settings import Settings
 from services.registrations import opening, seatbook, waits
 from services.registrations.confirmation import new_number
-from services.registrations.inputs import name_key
+from services.registrations.inputs import name_key, ways_of
 from services.registrations.models import AccommodationRequest, Consent, Registration, StaffAction
 from services.registrations.problems import (
     AlreadyOver,
@@ -36,6 +36,7 @@ from services.registrations.problems import (
     SessionUnknown,
     TooEarly,
 )
+from services.registrations.same_person import same_person
 from services.registrations.seatbook import (
     LIVE,
     Accept,
@@ -442,17 +443,11 @@ async def _copy_answers(tx: AsyncSession, registration: Registration, successor:
 
 async def _is_registered(tx: AsyncSession, registration: Registration, session_id: UUID) -> bool:
     """Whether somebody of this name, reached in the same way, is on that session already."""
-    same = [
-        col(getattr(Registration, name)) == getattr(registration, name)
-        for name in ("email", "mobile", "phone", "postal")
-        if getattr(registration, name) is not None
-    ]
     found = await tx.scalar(
         sa.select(col(Registration.id)).where(
             col(Registration.session_id) == session_id,
-            col(Registration.name_key) == registration.name_key,
+            same_person(Registration, registration.name_key, ways_of(registration)),
             col(Registration.status).in_(LIVE),
-            sa.or_(*same),
         )
     )
     return found is not None

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 import orjson
 import phonenumbers
@@ -88,6 +88,30 @@ Reason = Annotated[str, Field(max_length=500), AfterValidator(_reason)]
 """Why staff did something out of the usual order."""
 
 
+class Reached(Protocol):
+    """Whoever has ways to be reached."""
+
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def mobile(self) -> str | None: ...
+    @property
+    def phone(self) -> str | None: ...
+    @property
+    def postal(self) -> str | None: ...
+
+
+def ways_of(person: Reached) -> dict[str, str]:
+    """The ways to reach somebody that were given, as two people's are compared."""
+    given = {
+        "email": person.email and person.email.lower(),
+        "mobile": person.mobile,
+        "phone": person.phone,
+        "postal": person.postal,
+    }
+    return {way: value for way, value in given.items() if value}
+
+
 class Contact(BaseModel):
     """The ways to reach a person; one is enough."""
 
@@ -106,9 +130,7 @@ class Contact(BaseModel):
 
     @property
     def ways(self) -> dict[str, str]:
-        """The ways that were given, as two people's are compared."""
-        found = {"email": self.email and self.email.lower(), "mobile": self.mobile, "phone": self.phone}
-        return {way: value for way, value in {**found, "postal": self.postal}.items() if value}
+        return ways_of(self)
 
 
 class PersonRequest(BaseModel):

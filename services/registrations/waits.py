@@ -24,6 +24,7 @@ from services.registrations.confirmation import new_number
 from services.registrations.inputs import professional_details
 from services.registrations.models import Registration, Wait
 from services.registrations.problems import AlreadyOver, MaybeDuplicate, RegistrationUnknown, WaitUnknown
+from services.registrations.same_person import same_person
 from services.registrations.seatbook import LIVE, Cancel
 from services.registrations.seating import Seating, lock_all, ref_of
 from services.registrations.wait_inputs import WaitRequest, errors_of_period
@@ -274,15 +275,12 @@ def _details_missing(asked: WaitRequest) -> list[FieldError]:
 
 
 async def _waits_already(tx: AsyncSession, asked: WaitRequest) -> bool:
-    ways = {"email": sa.func.lower(col(Wait.email))}
-    same = [ways.get(way, getattr(Wait, way)) == value for way, value in asked.contact.ways.items()]
     found = await tx.scalar(
         sa.select(col(Wait.id))
         .where(
-            col(Wait.name_key) == asked.name_key,
+            same_person(Wait, asked.name_key, asked.contact.ways),
             col(Wait.status) == "open",
             col(Wait.theme) == asked.theme,
-            sa.or_(*same),
         )
         .limit(1)
     )
