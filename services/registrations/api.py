@@ -16,7 +16,7 @@ from libs.settings import Settings
 from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import Staff, staff_of
 from libs.web.idempotency import Idempotency, IdempotencyKey
-from services.registrations import attendance, commands, queries
+from services.registrations import attendance, commands, parties, queries
 from services.registrations.access import Requester, check_generation, manage_url
 from services.registrations.gathering import LARGEST_PARTY
 from services.registrations.inputs import Name, Reason
@@ -205,7 +205,7 @@ async def split(
     """Some of a party that waits go on by themselves, right behind it; the answer is their registration."""
     await _check(request, tx, registration_id)
     by = _by(request, requester)
-    return await _once(request, key, tx, commands.split, registration_id, body.seats, body.name, by)
+    return await _once(request, key, tx, parties.split, registration_id, body.seats, body.name, by)
 
 
 @router.post("/registrations/{registration_id}/shrink")
@@ -220,7 +220,7 @@ async def shrink(
     """Fewer people come than were to; their seats go to those who wait."""
     await _check(request, tx, registration_id)
     return await _once(
-        request, key, tx, commands.shrink, registration_id, body.party_size, _by(request, requester)
+        request, key, tx, parties.shrink, registration_id, body.party_size, _by(request, requester)
     )
 
 
