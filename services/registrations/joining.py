@@ -225,7 +225,7 @@ def _registration(seating: Seating, wait: Wait, kind: str) -> Registration:
         seq=0,
         ledger_ref=uuid4(),
         wait_id=wait.id,
-        uid=f"{id_}@{seating.telling.settings.uid_domain}",
+        uid=f"{id_}@{seating.settings.uid_domain}",
         content_hash=wait.content_hash,
         created_at=seating.now,
     )
