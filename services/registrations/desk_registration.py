@@ -25,7 +25,8 @@ from services.registrations.desk_line import explained
 from services.registrations.models import Registration
 from services.registrations.notice_lines import notice_lines
 from services.registrations.problems import AlreadyOver, OfferOver
-from services.registrations.registration_view import ROUTES, STATUSES, RegistrationView, state_of
+from services.registrations.registration_state import state_of
+from services.registrations.registration_view import ROUTES, STATUSES, RegistrationView
 from services.registrations.signup_choices import channel_label, seat_kind_label
 from services.registrations.spelling import spaced, spelled
 
