@@ -32,6 +32,10 @@ class FormErrors(dict[str, LazyString]):
     def add(self, field: str, message: LazyString) -> None:
         self.setdefault(field, message)
 
+    def in_order(self, fields: Iterable[str]) -> "FormErrors":
+        """The same, those of `fields` first, in the order in which the page has them."""
+        return FormErrors({field: self[field] for field in (*fields, *self) if field in self})
+
     @classmethod
     def from_validation(cls, error: ValidationError) -> "FormErrors":
         """What pydantic found, under the names of `FieldError.field`."""

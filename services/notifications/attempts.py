@@ -9,10 +9,6 @@ BY_MACHINE: Final = ("sent", "delivered", "undelivered", "refused", "delayed")
 `refused`: it will never be taken for this person; `delayed`: not this time."""
 RESULTS: Final = (*BY_MACHINE, *OUTCOMES)
 """A try by machine or what somebody of the team noted of a call or letter (`outcomes.OUTCOMES`)."""
-TELLING: Final = frozenset(
-    {"sent", "delivered", *(name for name, outcome in OUTCOMES.items() if outcome.effect == "done")}
-)
-"""Results after which the person counts as told."""
 
 
 def last_word(known: str | None, said: str) -> bool:

@@ -17,7 +17,6 @@ QUIET = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(minutes=5)
 """… but at most this long, counted from the first change that nobody was told of."""
 
-SILENT = frozenset({"restored"})
 _ENDS = frozenset(
     {
         "cancelled_by_person", "cancelled_by_staff", "session_cancelled", "draw_cancelled", "declined",

@@ -1,7 +1,8 @@
-"""The JSON API of registrations (`/api/registrations/v1`)."""
+"""The JSON API of registrations (`/api/registrations/v1`): one, and what can be done with it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -9,29 +10,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
-from libs.clock import decision_time, zone
-from libs.messaging.contracts import Attempt, NoticeOutcome, SeatsState, SessionState
+from libs.clock import zone
+from libs.messaging.contracts import NoticeOutcome, SessionState
 from libs.settings import Settings
 from libs.web.app import Reading, Transaction, service_of
 from libs.web.auth import Staff, staff_of
-from libs.web.i18n import language_of, translate
-from libs.web.idempotency import IdempotencyKey
-from services.registrations import attendance, commands, queries
+from libs.web.idempotency import Idempotency, IdempotencyKey
+from services.registrations import attendance, commands, parties, queries
 from services.registrations.access import Requester, check_generation, manage_url
-from services.registrations.explaining import why
 from services.registrations.gathering import LARGEST_PARTY
 from services.registrations.inputs import Name, Reason
 from services.registrations.models import Registration, SessionCopy
-from services.registrations.problems import RegistrationUnknown, SessionUnknown
-from services.registrations.reached import notices_of, reach_of_all
-from services.registrations.reached import unreached as people_unreached
-from services.registrations.reaching import Reach
+from services.registrations.problems import RegistrationUnknown
+from services.registrations.reached import notices_of
 from services.registrations.waitlist import HIGHEST_PRIORITY
 
 router = APIRouter(prefix="/api/registrations/v1", tags=["registrations"])
 
-PACKAGE = "services.registrations"
-SEATED = ("confirmed", "offered", "attended", "absent", "excused")
+P = ParamSpec("P")
 
 
 class SessionSummary(BaseModel):
@@ -77,44 +73,6 @@ class RegistrationDetail(BaseModel):
     """When the person last said that they still come."""
     reached: list[NoticeOutcome] = []
     """What became of each notice, oldest first: told, waiting, not told; by which routes it was tried."""
-
-
-class RosterEntry(BaseModel):
-    """What the desk needs on the day: a name, whether there is a seat, nothing about the person."""
-
-    id: UUID
-    name: str
-    status: str
-    seat_kind: str
-    party_size: int
-    confirmation_number: str
-    reach: str | None = None
-    """How far the newest news came: `told`, `waiting`, `trying`, `unreached`; null while nothing is known."""
-
-
-class LineEntry(BaseModel):
-    """Where somebody stands among those who wait for the same kind of seat, and why.
-
-    `priority` 0 is everybody's class, 9 comes first; `moved`: staff gave the person this place. `reason` is
-    what staff wrote when they gave the place or the class; only staff may read it.
-    """
-
-    id: UUID
-    name: str
-    position: int
-    seat_kind: str
-    party_size: int
-    seats: int
-    gather_until: datetime | None
-    channel: str
-    seq: int
-    priority: int
-    moved: bool
-    since: datetime
-    why: str
-    reason: str | None
-    reach: str | None = None
-    """As on the roster."""
 
 
 class WithReason(BaseModel):
@@ -177,44 +135,6 @@ class ReconfirmRequest(BaseModel):
     coming: bool
 
 
-class WalkIns(BaseModel):
-    """How many people came to the session without being registered, in all."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    walk_ins: Annotated[int, Field(ge=0, le=attendance.MOST_WALK_INS)]
-
-
-class Roster(BaseModel):
-    items: list[RosterEntry]
-    next: str | None = None
-
-
-class UnreachedEntry(BaseModel):
-    """Somebody whom the newest news (`cause`) has not reached, with every try.
-
-    `state`: `trying` while there is a route left, else `unreached`; `routes`: by which it was tried in vain.
-    """
-
-    id: UUID
-    name: str
-    status: str
-    state: str
-    cause: str
-    routes: list[str]
-    tried: list[Attempt]
-
-
-class Unreached(BaseModel):
-    items: list[UnreachedEntry]
-    next: str | None = None
-
-
-class Line(BaseModel):
-    items: list[LineEntry]
-    next: str | None = None
-
-
 @router.get("/registrations/{registration_id}")
 async def show(
     registration_id: UUID, requester: Requester, request: Request, tx: Reading
@@ -245,11 +165,7 @@ async def accept(
 ) -> RegistrationDetail:
     """Take the seat that is offered."""
     await _check(request, tx, registration_id)
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await commands.accept(tx, settings, registration_id)
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    return await _once(request, key, tx, commands.accept, registration_id)
 
 
 @router.post("/registrations/{registration_id}/decline")
@@ -258,11 +174,7 @@ async def decline(
 ) -> RegistrationDetail:
     """Let the seat that is offered go to the next person."""
     await _check(request, tx, registration_id)
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await commands.decline(tx, settings, registration_id)
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    return await _once(request, key, tx, commands.decline, registration_id)
 
 
 @router.post("/registrations/{registration_id}/reconfirm")
@@ -276,14 +188,9 @@ async def reconfirm(
 ) -> RegistrationDetail:
     """Say whether the person still comes: yes keeps the seat, no gives it to the next person at once."""
     await _check(request, tx, registration_id)
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        if body.coming:
-            await commands.reconfirm(tx, settings, registration_id)
-        else:
-            await commands.cancel(tx, settings, registration_id, "person")
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    if body.coming:
+        return await _once(request, key, tx, commands.reconfirm, registration_id)
+    return await _once(request, key, tx, commands.cancel, registration_id, "person")
 
 
 @router.post("/registrations/{registration_id}/split")
@@ -297,13 +204,8 @@ async def split(
 ) -> RegistrationDetail:
     """Some of a party that waits go on by themselves, right behind it; the answer is their registration."""
     await _check(request, tx, registration_id)
-    settings = service_of(request).settings
-    known = await key.known(tx)
-    if known is not None:
-        return await _detail(tx, settings, UUID(known["id"]))
-    new = await commands.split(tx, settings, registration_id, body.seats, body.name, _by(request, requester))
-    await key.keep(tx, {"id": str(new.id)})
-    return await _detail(tx, settings, new.id)
+    by = _by(request, requester)
+    return await _once(request, key, tx, parties.split, registration_id, body.seats, body.name, by)
 
 
 @router.post("/registrations/{registration_id}/shrink")
@@ -317,11 +219,9 @@ async def shrink(
 ) -> RegistrationDetail:
     """Fewer people come than were to; their seats go to those who wait."""
     await _check(request, tx, registration_id)
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await commands.shrink(tx, settings, registration_id, body.party_size, _by(request, requester))
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    return await _once(
+        request, key, tx, parties.shrink, registration_id, body.party_size, _by(request, requester)
+    )
 
 
 @router.post("/registrations/{registration_id}/revoke-links")
@@ -329,11 +229,7 @@ async def revoke_links(
     registration_id: UUID, staff: Staff, request: Request, key: IdempotencyKey, tx: Transaction
 ) -> RegistrationDetail:
     """Make every manage link sent so far worthless (410)."""
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await commands.revoke_links(tx, settings, registration_id)
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    return await _once(request, key, tx, commands.revoke_links, registration_id)
 
 
 @router.post("/registrations/{registration_id}/move")
@@ -346,11 +242,7 @@ async def move(
     tx: Transaction,
 ) -> RegistrationDetail:
     """Put somebody who waits right before another who waits, or last of all."""
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await commands.move(tx, settings, registration_id, body.before, body.reason, staff.id)
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    return await _once(request, key, tx, commands.move, registration_id, body.before, body.reason, staff.id)
 
 
 @router.post("/registrations/{registration_id}/priority")
@@ -363,11 +255,9 @@ async def prioritise(
     tx: Transaction,
 ) -> RegistrationDetail:
     """Put somebody who waits into a priority class; others never learn why."""
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await commands.prioritise(tx, settings, registration_id, body.priority, body.reason, staff.id)
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    return await _once(
+        request, key, tx, commands.prioritise, registration_id, body.priority, body.reason, staff.id
+    )
 
 
 @router.post("/registrations/{registration_id}/grant")
@@ -380,11 +270,7 @@ async def grant(
     tx: Transaction,
 ) -> RegistrationDetail:
     """Give somebody who waits a seat over capacity, for as long as they keep it."""
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await commands.grant(tx, settings, registration_id, body.reason, staff.id)
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    return await _once(request, key, tx, commands.grant, registration_id, body.reason, staff.id)
 
 
 @router.post("/registrations/{registration_id}/transfer")
@@ -397,15 +283,17 @@ async def transfer(
     tx: Transaction,
 ) -> RegistrationDetail:
     """Move somebody to another session; the answer is the new registration."""
-    settings = service_of(request).settings
-    known = await key.known(tx)
-    if known is not None:
-        return await _detail(tx, settings, UUID(known["id"]))
-    moved = await commands.transfer(
-        tx, settings, registration_id, body.session_id, body.reason, staff.id, may_wait=body.may_wait
+    return await _once(
+        request,
+        key,
+        tx,
+        commands.transfer,
+        registration_id,
+        body.session_id,
+        body.reason,
+        staff.id,
+        may_wait=body.may_wait,
     )
-    await key.keep(tx, {"id": str(moved.id)})
-    return await _detail(tx, settings, moved.id)
 
 
 @router.post("/registrations/{registration_id}/no-answer")
@@ -413,11 +301,7 @@ async def no_answer(
     registration_id: UUID, staff: Staff, request: Request, key: IdempotencyKey, tx: Transaction
 ) -> RegistrationDetail:
     """Staff called once, on the last day, and nobody answered: the offer goes to the next person."""
-    settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await commands.no_answer(tx, settings, registration_id, staff.id)
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
+    return await _once(request, key, tx, commands.no_answer, registration_id, staff.id)
 
 
 @router.post("/registrations/{registration_id}/attendance")
@@ -430,104 +314,26 @@ async def note_attendance(
     tx: Transaction,
 ) -> RegistrationDetail:
     """From the session's start on: whether the person came. It can be corrected, and nobody is told."""
+    return await _once(request, key, tx, attendance.attend, registration_id, body.outcome)
+
+
+async def _once(
+    request: Request,
+    key: Idempotency,
+    tx: AsyncSession,
+    command: Callable[Concatenate[AsyncSession, Settings, UUID, P], Awaitable[Registration]],
+    registration_id: UUID,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> RegistrationDetail:
+    """Carry out a command, and show the registration that it answers; a known key shows it without."""
     settings = service_of(request).settings
-    if await key.known(tx) is None:
-        await attendance.attend(tx, settings, registration_id, body.outcome)
-        await key.keep(tx, {"id": str(registration_id)})
-    return await _detail(tx, settings, registration_id)
-
-
-@router.put("/sessions/{session_id}/walk-ins")
-async def count_walk_ins(
-    session_id: UUID, staff: Staff, body: WalkIns, request: Request, tx: Transaction
-) -> WalkIns:
-    """From the session's start on: how many came without being registered. The last number counts."""
-    await attendance.count_walk_ins(tx, service_of(request).settings, session_id, body.walk_ins)
-    return body
-
-
-@router.get("/sessions/{session_id}/seats")
-async def seats(session_id: UUID, tx: Reading) -> SeatsState:
-    """The seats of a session. Public."""
-    session = await _session(tx, session_id)
-    kinds = (await queries.seats_by_kind(tx, [session_id]))[session_id]
-    return queries.seats_state(session_id, kinds, await decision_time(tx), session.draw_stage)
-
-
-@router.get("/sessions/{session_id}/roster")
-async def roster(session_id: UUID, staff: Staff, tx: Reading) -> Roster:
-    """Who has a seat, by name."""
-    await _session(tx, session_id)
-    people = await queries.people(tx, session_id, SEATED)
-    reach = await reach_of_all(tx, [person.id for person in people])
-    return Roster(
-        items=[
-            RosterEntry(
-                id=person.id,
-                name=person.name,
-                status=person.status,
-                seat_kind=person.seat_kind,
-                party_size=person.party_size,
-                confirmation_number=person.confirmation_number,
-                reach=reach[person.id].state if person.id in reach else None,
-            )
-            for person in sorted(people, key=lambda person: person.name_key)
-        ]
-    )
-
-
-@router.get("/sessions/{session_id}/line")
-async def line(session_id: UUID, staff: Staff, request: Request, tx: Reading) -> Line:
-    """Who waits, in the order of the line, and why they stand where they stand."""
-    facts = SessionState.model_validate((await _session(tx, session_id)).facts)
-    language = language_of(request)
-    entries = await queries.line(tx, session_id)
-    reach = await reach_of_all(tx, [entry.person.id for entry in entries])
-    return Line(items=[_in_line(entry, facts, language, reach.get(entry.person.id)) for entry in entries])
-
-
-@router.get("/sessions/{session_id}/unreached")
-async def unreached(session_id: UUID, staff: Staff, tx: Reading) -> Unreached:
-    """Whom the newest news has not reached, in whatever state they are, and by which routes it was tried."""
-    await _session(tx, session_id)
-    return Unreached(
-        items=[
-            UnreachedEntry(
-                id=person.id,
-                name=person.name,
-                status=person.status,
-                state=reach.state,
-                cause=reach.notice.cause,
-                routes=list(reach.routes),
-                tried=list(reach.notice.tried),
-            )
-            for person, reach in await people_unreached(tx, session_id)
-        ]
-    )
-
-
-def _in_line(entry: queries.InLine, facts: SessionState, language: str, reach: Reach | None) -> LineEntry:
-    person, decision = entry.person, entry.decision
-    gather_until = person.gather_until and person.gather_until.astimezone(zone(facts.timezone))
-    moved_at = None if decision is None else decision.at.astimezone(zone(facts.timezone))
-    parts = why(entry.rank, language, moved_at, gather_until)
-    return LineEntry(
-        id=person.id,
-        name=person.name,
-        position=entry.rank.position,
-        seat_kind=person.seat_kind,
-        party_size=person.party_size,
-        seats=person.seats,
-        gather_until=person.gather_until,
-        channel=person.channel,
-        seq=person.seq,
-        priority=person.priority,
-        moved=person.place is not None,
-        since=person.created_at,
-        why=" ".join(translate(part, language, PACKAGE) for part in parts),
-        reason=None if decision is None else decision.reason,
-        reach=None if reach is None else reach.state,
-    )
+    known = await key.known(tx)
+    if known is None:
+        done = await command(tx, settings, registration_id, *args, **kwargs)
+        known = {"id": str(done.id)}
+        await key.keep(tx, known)
+    return await _detail(tx, settings, UUID(known["id"]))
 
 
 async def _check(request: Request, tx: AsyncSession, registration_id: UUID) -> None:
@@ -540,13 +346,6 @@ def _by(request: Request, requester: str) -> str:
     """`person`, or who of the staff asks."""
     staff = staff_of(request) if requester == "staff" else None
     return requester if staff is None else staff.id
-
-
-async def _session(tx: AsyncSession, session_id: UUID) -> SessionCopy:
-    row = await tx.get(SessionCopy, session_id)
-    if row is None or row.facts is None:
-        raise SessionUnknown
-    return row
 
 
 def summary_of(facts: SessionState, settings: Settings) -> SessionSummary:

@@ -3,7 +3,6 @@
 Registering is the one that crowds do at once: it has a lane of its own (`lane.py`).
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -16,14 +15,13 @@ from sqlmodel import col, select
 from libs.settings import Settings
 from services.registrations import opening, seatbook, waits
 from services.registrations.confirmation import new_number
-from services.registrations.inputs import name_key
+from services.registrations.inputs import ways_of
 from services.registrations.models import AccommodationRequest, Consent, Registration, StaffAction
 from services.registrations.problems import (
     AlreadyOver,
     AlreadyRegistered,
     DrawCancelled,
     DrawOver,
-    MaybeDuplicate,
     NoSeat,
     NotBegun,
     NotSmaller,
@@ -36,6 +34,7 @@ from services.registrations.problems import (
     SessionUnknown,
     TooEarly,
 )
+from services.registrations.same_person import same_person
 from services.registrations.seatbook import (
     LIVE,
     Accept,
@@ -48,18 +47,17 @@ from services.registrations.seatbook import (
     Prioritise,
     Refused,
     Release,
-    Shrink,
 )
 from services.registrations.seating import Seating, ref_of
 from services.registrations.waits import Stops
 
 By = Literal["person", "staff"]
 
-_COPIED = (
+COPIED = (
     "channel", "party_size", "seats", "name", "name_key", "language", "email", "mobile", "phone", "postal",
     "organisation", "role", "target_groups", "uid", "content_hash",
 )  # fmt: skip
-"""What a transferred registration takes along."""
+"""What a registration that comes of another one takes along."""
 
 
 async def cancel(
@@ -122,7 +120,7 @@ async def no_answer(tx: AsyncSession, settings: Settings, registration_id: UUID,
     seating, registration = await locked(tx, settings, registration_id)
     await end(seating, registration, NoAnswer(ref_of(registration)), "offer_expired")
     await waits.look_again(tx, registration)
-    _log(seating, registration, "no_answer", "", by)
+    note_action(seating, registration, "no_answer", "", by)
     await seating.finish()
     return registration
 
@@ -167,7 +165,7 @@ async def grant(
         await seating.do(Grant(ref_of(registration)))
     ended = await stops.close(settings)
     seating.telling.tell(registration, "confirmed", ends_wait=ended)
-    _log(seating, registration, "granted", reason, by)
+    note_action(seating, registration, "granted", reason, by)
     await stops.finish()
     return registration
 
@@ -220,63 +218,9 @@ async def transfer(
         invited=invited or successor.invited,
         ends_wait=ended,
     )
-    _log(joined, successor, "transferred", reason, by)
+    note_action(joined, successor, "transferred", reason, by)
     await stops.finish()
     return successor
-
-
-async def split(
-    tx: AsyncSession, settings: Settings, registration_id: UUID, seats: int, name: str, by: str
-) -> Registration:
-    """`seats` people of a party that waits go on by themselves, right behind the others: `name` and theirs.
-
-    The new registration is reached as the party is, and told of its place, or of its seats, with a link of
-    its own. Raises `NotWaiting`, `NotSmaller`, `AlreadyOver` once the session has begun, and `MaybeDuplicate`
-    for the name that the party itself has. `by`: `person`, or who of the staff did it.
-    """
-    seating, registration = await locked(tx, settings, registration_id)
-    if seating.is_over:
-        raise AlreadyOver
-    if name_key(name) == registration.name_key:
-        raise MaybeDuplicate
-    new = _part(registration, seating, name, seats)
-    with refusals():
-        still_waiting = await seating.split(registration, new)
-    if new in still_waiting:
-        seating.telling.tell(new, "waitlisted", position=await seating.position(new))
-    if registration in still_waiting:
-        seating.telling.restate(registration)
-    _log_by(seating, registration, "split", by)
-    await seating.finish()
-    return new
-
-
-async def shrink(
-    tx: AsyncSession, settings: Settings, registration_id: UUID, party_size: int, by: str
-) -> Registration:
-    """Fewer people come: their seats go to those who wait at once. Repeating it changes nothing.
-
-    A support companion who takes no seat still comes, unless one person alone does. Raises `NotSmaller`,
-    and `AlreadyOver` for a registration that has ended. `by` as in `split`.
-    """
-    seating, registration = await locked(tx, settings, registration_id)
-    if registration.status not in LIVE or (by == "person" and seating.is_over):
-        raise AlreadyOver
-    if party_size == registration.party_size:
-        return registration
-    if not 0 < party_size < registration.party_size:
-        raise NotSmaller
-    seats = max(1, party_size - (registration.party_size - registration.seats))
-    as_before = [registration]
-    if seats < registration.seats:
-        with refusals():
-            as_before = await seating.do(Shrink(ref_of(registration), seats))
-    registration.party_size = party_size
-    if registration in as_before:
-        seating.telling.restate(registration)
-    _log_by(seating, registration, "shrunk", by)
-    await seating.finish()
-    return registration
 
 
 async def revoke_links(tx: AsyncSession, settings: Settings, registration_id: UUID) -> Registration:
@@ -293,14 +237,14 @@ async def expire_offers(tx: AsyncSession, settings: Settings, session_id: UUID) 
     seating = await Seating.lock(tx, settings, session_id)
     if seating is None:
         return 0
-    expired = await seating.do(Lapse())
+    late = await seating.do(Lapse())
+    # For whom seats gathered nothing has changed: they wait, and were promised no more.
+    expired = [registration for registration in late if registration.status == "expired"]
     for registration in expired:
-        # For whom seats gathered nothing has changed: they wait, and were promised no more.
-        if registration.status == "expired":
-            seating.telling.tell(registration, "offer_expired")
-            await waits.look_again(tx, registration)
+        seating.telling.tell(registration, "offer_expired")
+    await waits.look_again(tx, *expired)
     await seating.finish()
-    return len(expired)
+    return len(late)
 
 
 async def release_seats(tx: AsyncSession, settings: Settings, session_id: UUID) -> None:
@@ -369,7 +313,7 @@ async def _reread(tx: AsyncSession, found: Registration) -> None:
 def _successor(registration: Registration, joined: Seating, kind: str) -> Registration:
     id_ = uuid4()
     return Registration(
-        **{name: getattr(registration, name) for name in _COPIED},
+        **{name: getattr(registration, name) for name in COPIED},
         id=id_,
         session_id=joined.row.id,
         status="pending",
@@ -381,32 +325,6 @@ def _successor(registration: Registration, joined: Seating, kind: str) -> Regist
         ledger_ref=uuid4(),
         transferred_from=registration.id,
         created_at=joined.now,
-    )
-
-
-def _part(registration: Registration, seating: Seating, name: str, seats: int) -> Registration:
-    """Those who leave a party, as it was asked for: by the same channel, reached in the same way."""
-    id_ = uuid4()
-    copied = {column: getattr(registration, column) for column in _COPIED}
-    return Registration(
-        **copied
-        | {
-            "name": name,
-            "name_key": name_key(name),
-            "party_size": seats,
-            "seats": seats,
-            "uid": f"{id_}@{seating.settings.uid_domain}",
-            "content_hash": hashlib.sha256(id_.bytes).digest(),
-        },
-        id=id_,
-        session_id=registration.session_id,
-        status="pending",
-        seat_kind=registration.seat_kind,
-        confirmation_number=new_number(),
-        seq=0,
-        ledger_ref=uuid4(),
-        split_from=registration.id,
-        created_at=seating.now,
     )
 
 
@@ -424,17 +342,11 @@ async def _copy_answers(tx: AsyncSession, registration: Registration, successor:
 
 async def _is_registered(tx: AsyncSession, registration: Registration, session_id: UUID) -> bool:
     """Whether somebody of this name, reached in the same way, is on that session already."""
-    same = [
-        col(getattr(Registration, name)) == getattr(registration, name)
-        for name in ("email", "mobile", "phone", "postal")
-        if getattr(registration, name) is not None
-    ]
     found = await tx.scalar(
         sa.select(col(Registration.id)).where(
             col(Registration.session_id) == session_id,
-            col(Registration.name_key) == registration.name_key,
+            same_person(Registration, registration.name_key, ways_of(registration)),
             col(Registration.status).in_(LIVE),
-            sa.or_(*same),
         )
     )
     return found is not None
@@ -445,21 +357,16 @@ async def _logged(
 ) -> Registration:
     """A change that the person isn't told of: their place in the line may move, not their standing."""
     seating.telling.restate(registration)
-    _log(seating, registration, action, reason, by)
+    note_action(seating, registration, action, reason, by)
     await seating.finish()
     return registration
 
 
-def _log(seating: Seating, registration: Registration, action: str, reason: str, by: str) -> None:
+def note_action(seating: Seating, registration: Registration, action: str, reason: str, by: str) -> None:
+    """What staff did out of the usual order, and why, kept with the person."""
     seating.tx.add(
         StaffAction(registration_id=registration.id, action=action, reason=reason, by=by, at=seating.now)
     )
-
-
-def _log_by(seating: Seating, registration: Registration, action: str, by: str) -> None:
-    """What staff did for somebody; what people do themselves needs no note."""
-    if by != "person":
-        _log(seating, registration, action, "", by)
 
 
 _PROBLEMS = {

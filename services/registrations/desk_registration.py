@@ -25,7 +25,8 @@ from services.registrations.desk_line import explained
 from services.registrations.models import Registration
 from services.registrations.notice_lines import notice_lines
 from services.registrations.problems import AlreadyOver, OfferOver
-from services.registrations.registration_view import ROUTES, STATUSES, RegistrationView, state_of
+from services.registrations.registration_state import state_of
+from services.registrations.registration_view import ROUTES, STATUSES, RegistrationView
 from services.registrations.signup_choices import channel_label, seat_kind_label
 from services.registrations.spelling import spaced, spelled
 
@@ -237,7 +238,7 @@ def _is_possible(person: RegistrationView, action: Action) -> bool:
 
 
 def _question_of(person: RegistrationView, action: Action) -> Question:
-    return _grant(person) if action == "place-en-plus" else _QUESTIONS[action]
+    return _grant(person) if action == "place-en-plus" else _questions(person.seats)[action]
 
 
 def _grant(person: RegistrationView) -> Question:
@@ -267,57 +268,91 @@ def _grant(person: RegistrationView) -> Question:
     )
 
 
-_QUESTIONS: Mapping[str, Question] = {
-    "accepter": Question(
-        _("La personne prend la place ?"),
-        (_("Elle aura une place à cet atelier."),),
-        _("Oui, elle prend la place"),
-        is_gain=True,
-    ),
-    "refuser": Question(
-        _("La personne laisse la place ?"),
-        (_("La place va tout de suite à la personne suivante."),),
-        _("Oui, elle laisse la place"),
-    ),
-    "sans-reponse": Question(
-        _("Personne n’a répondu à l’appel ?"),
-        (
-            _("La place n’est plus gardée pour cette personne."),
-            _("La place va tout de suite à la personne suivante."),
+def _questions(seats: int) -> Mapping[str, Question]:
+    """Those whose words depend on nothing else than how many seats there are."""
+    return {
+        "accepter": Question(
+            ngettext("La personne prend la place ?", "La personne prend les %(count)s places ?", seats),
+            (
+                ngettext(
+                    "Elle aura une place à cet atelier.", "Elle aura %(count)s places à cet atelier.", seats
+                ),
+            ),
+            ngettext("Oui, elle prend la place", "Oui, elle prend les places", seats),
+            is_gain=True,
         ),
-        _("Oui, passer à la personne suivante"),
-    ),
-    "annuler": Question(
-        _("La personne ne vient plus ?"),
-        (
-            _("Son inscription est annulée, à sa demande."),
-            _("Sa place va tout de suite à la personne suivante."),
+        "refuser": Question(
+            ngettext("La personne laisse la place ?", "La personne laisse les %(count)s places ?", seats),
+            (
+                ngettext(
+                    "La place va tout de suite à la personne suivante.",
+                    "Les places vont tout de suite aux personnes suivantes.",
+                    seats,
+                ),
+            ),
+            ngettext("Oui, elle laisse la place", "Oui, elle laisse les places", seats),
         ),
-        _("Oui, annuler à sa demande"),
-    ),
-    "annuler-equipe": Question(
-        _("Annuler cette inscription, de notre part ?"),
-        (
-            _("Son inscription est annulée, même si elle voulait venir."),
-            _("Sa place va tout de suite à la personne suivante."),
+        "sans-reponse": Question(
+            _("Personne n’a répondu à l’appel ?"),
+            (
+                ngettext(
+                    "La place n’est plus gardée pour cette personne.",
+                    "Les places ne sont plus gardées pour cette personne.",
+                    seats,
+                ),
+                ngettext(
+                    "La place va tout de suite à la personne suivante.",
+                    "Les places vont tout de suite aux personnes suivantes.",
+                    seats,
+                ),
+            ),
+            _("Oui, passer à la personne suivante"),
         ),
-        _("Oui, nous annulons"),
-        why=_("La personne lira cette phrase."),
-    ),
-    "vient": Question(
-        _("La personne vient ?"),
-        (_("Elle garde sa place, et nous ne le lui demandons plus."),),
-        _("Oui, elle vient"),
-        is_gain=True,
-        tells=False,
-    ),
-    "lien": Question(
-        _("Remplacer le lien personnel ?"),
-        (
-            _("Le lien que la personne a reçu ne s’ouvrira plus."),
-            _("Le nouveau lien s’affiche ensuite ici : il faut le lui remettre."),
+        "annuler": Question(
+            _("La personne ne vient plus ?"),
+            (
+                _("Son inscription est annulée, à sa demande."),
+                ngettext(
+                    "Sa place va tout de suite à la personne suivante.",
+                    "Ses places vont tout de suite aux personnes suivantes.",
+                    seats,
+                ),
+            ),
+            _("Oui, annuler à sa demande"),
         ),
-        _("Oui, remplacer le lien"),
-        tells=False,
-    ),
-}
+        "annuler-equipe": Question(
+            _("Annuler cette inscription, de notre part ?"),
+            (
+                _("Son inscription est annulée, même si elle voulait venir."),
+                ngettext(
+                    "Sa place va tout de suite à la personne suivante.",
+                    "Ses places vont tout de suite aux personnes suivantes.",
+                    seats,
+                ),
+            ),
+            _("Oui, nous annulons"),
+            why=_("La personne lira cette phrase."),
+        ),
+        "vient": Question(
+            _("La personne vient ?"),
+            (
+                ngettext(
+                    "Elle garde sa place, et nous ne le lui demandons plus.",
+                    "Elle garde ses places, et nous ne le lui demandons plus.",
+                    seats,
+                ),
+            ),
+            _("Oui, elle vient"),
+            is_gain=True,
+            tells=False,
+        ),
+        "lien": Question(
+            _("Remplacer le lien personnel ?"),
+            (
+                _("Le lien que la personne a reçu ne s’ouvrira plus."),
+                _("Le nouveau lien s’affiche ensuite ici : il faut le lui remettre."),
+            ),
+            _("Oui, remplacer le lien"),
+            tells=False,
+        ),
+    }

@@ -8,23 +8,25 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.web.app import service_of
 from libs.web.auth import Staff
-from libs.web.forms import Form, FormErrors, read_form
+from libs.web.forms import Form, read_form
 from libs.web.i18n import _, language_of
 from libs.web.problems import Conflict, Malformed
 from libs.web.templating import render
 from services.registrations import page_queries
 from services.registrations.inputs import RegistrationRequest
-from services.registrations.pages import corrected, save
+from services.registrations.pages import save
 from services.registrations.problems import MaybeDuplicate
 from services.registrations.session_view import SessionView
 from services.registrations.signup_choices import STAFF_CHANNELS, form_choices, party_choices, seat_choices
-from services.registrations.signup_form import SignupForm, new_id, read_request, registration_id_of
+from services.registrations.signup_form import (
+    OLD_FORM_OF_TEAM,
+    SignupForm,
+    new_id,
+    read_request,
+    registration_id_of,
+)
 
 router = APIRouter(prefix="/guichet", include_in_schema=False)
-
-_OLD_FORM = _(
-    "Cette page était ouverte depuis longtemps. Vérifiez les réponses, puis envoyez-les de nouveau."
-)
 
 
 @router.get("/seances/{session_id}/inscrire")
@@ -49,8 +51,7 @@ async def register(request: Request, staff: Staff, session_id: UUID) -> Response
     if channel not in STAFF_CHANNELS:
         form.errors.add("channel", _("Choisissez comment la personne vous a joint."))
     if registration_id is None:
-        form.id = _new_id(request, session_id)
-        form.errors = FormErrors({"": _OLD_FORM} | form.errors)
+        form.renew(_new_id(request, session_id), OLD_FORM_OF_TEAM)
     if form.errors or asked is None or registration_id is None:
         return _page(request, session, form, 422)
     try:
@@ -58,7 +59,8 @@ async def register(request: Request, staff: Staff, session_id: UUID) -> Response
     except MaybeDuplicate:
         return await _question(request, session, form, asked)
     except Malformed as problem:
-        return _page(request, session, corrected(form, problem), 422)
+        form.correct(problem)
+        return _page(request, session, form, 422)
     except Conflict as problem:
         form.errors.add("", problem.title)
         return _page(request, await _session(request, session_id), form, 409)

@@ -176,7 +176,17 @@ async def _question(
 
 def _consequences(person: RegistrationView, there: Destination) -> list[LazyString]:
     """What a transfer does to the person, and to the seat that they leave."""
-    sentences = [_("La personne aura une place à l’autre séance.")] if there.has_room else _waits(there.ahead)
+    sentences = (
+        [
+            ngettext(
+                "La personne aura une place à l’autre séance.",
+                "La personne aura %(count)s places à l’autre séance.",
+                person.seats,
+            )
+        ]
+        if there.has_room
+        else _waits(there.ahead)
+    )
     if there.kind != person.seat_kind:
         sentences.append(
             _("Elle participera en ligne, par vidéo.")
@@ -184,7 +194,11 @@ def _consequences(person: RegistrationView, there: Destination) -> list[LazyStri
             else _("Elle participera sur place.")
         )
     sentences.append(
-        _("Sa place ici va tout de suite à la personne suivante.")
+        ngettext(
+            "Sa place ici va tout de suite à la personne suivante.",
+            "Ses places ici vont tout de suite aux personnes suivantes.",
+            person.seats,
+        )
         if _has_seat(person)
         else _("Elle quitte la liste d’attente d’ici.")
     )

@@ -23,17 +23,13 @@ from services.registrations.page_queries import route_of
 from services.registrations.problems import MaybeDuplicate
 from services.registrations.registration_view import ROUTES
 from services.registrations.signup_choices import STAFF_CHANNELS, channel_label, form_choices
-from services.registrations.signup_form import SignupForm, new_id, registration_id_of
+from services.registrations.signup_form import OLD_FORM_OF_TEAM, SignupForm, new_id, registration_id_of
 from services.registrations.spelling import spelled
 from services.registrations.wait_form import FORM, beginning, choices, in_order, read_wait
 from services.registrations.wait_pages import own_wait, regions_here, save, spot_typed, wait_context
 from services.registrations.wait_view import places_of, theme_of
 
 router = APIRouter(prefix="/guichet/attentes", include_in_schema=False)
-
-_OLD_FORM = _(
-    "Cette page était ouverte depuis longtemps. Vérifiez les réponses, puis envoyez-les de nouveau."
-)
 
 
 @router.get("")
@@ -79,8 +75,7 @@ async def begin(request: Request, staff: Staff) -> Response:
         form.errors.add("channel", _("Choisissez comment la personne vous a joint."))
         form.errors = in_order(form.errors)
     if wait_id is None:
-        form.id = _new_id(request)
-        form.errors = FormErrors({"": _OLD_FORM} | form.errors)
+        form.renew(_new_id(request), OLD_FORM_OF_TEAM)
     if form.errors or asked is None or wait_id is None:
         return await _form_page(request, form, 422)
     try:
@@ -89,8 +84,7 @@ async def begin(request: Request, staff: Staff) -> Response:
         form.errors.add("another_person", problem.title)
         return await _form_page(request, form, 409, may_be_known=True)
     except Malformed as malformed:
-        for item in malformed.errors:
-            form.errors.add(item.field, item.message)
+        form.correct(malformed)
         form.errors = in_order(form.errors)
         return await _form_page(request, form, 422)
     return RedirectResponse(f"/guichet/attentes/{wait.id}", 303)

@@ -28,6 +28,6 @@ async def show(request: Request, session_id: UUID) -> Response:
         closes_at=session.local(draw.closes_at),
         draws_at=session.local(draw.draws_at),
         drawn_at=None if draw.drawn_at is None else session.local(draw.drawn_at),
-        seats=sum(outcome == "confirmed" for _ticket, _rank, outcome in draw.result or ()),
+        seated=sum(outcome == "confirmed" for _ticket, _rank, outcome in draw.result or ()),
         lots=dict(draw.tickets or ()),
     )

@@ -10,9 +10,9 @@ from sqlmodel import col, select
 
 from libs.settings import Settings
 from services.registrations import draw_records, joining, queries, serving
-from services.registrations.commands import refusals
+from services.registrations.commands import note_action, refusals
 from services.registrations.draw import PAUSE, Stage, Ticket
-from services.registrations.models import DrawRecord, Registration, SessionCopy, StaffAction
+from services.registrations.models import DrawRecord, Registration, SessionCopy
 from services.registrations.problems import DrawUnknown, SessionUnknown
 from services.registrations.seatbook import CancelDraw, Draw, SeatBook
 from services.registrations.seating import Seating
@@ -50,15 +50,7 @@ async def cancel_draw(
     others = await queries.alternatives(tx, settings, seating.facts, seating.now) if ended else ()
     for registration in ended:
         seating.telling.tell(registration, "draw_cancelled", reason=reason, alternatives=others)
-        tx.add(
-            StaffAction(
-                registration_id=registration.id,
-                action="draw_cancelled",
-                reason=reason,
-                by=by,
-                at=seating.now,
-            )
-        )
+        note_action(seating, registration, "draw_cancelled", reason, by)
     await seating.finish()
     return record
 

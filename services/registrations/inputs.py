@@ -1,9 +1,9 @@
-"""What a registration may say: validated, trimmed and normalised before anything else sees it."""
+"""What people may say of themselves and ask: validated and normalised before anything else sees it."""
 
 import hashlib
 import re
 import unicodedata
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 import orjson
 import phonenumbers
@@ -21,8 +21,8 @@ _POSTE = re.compile(r"\bposte\b\.?\s*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-class _Refused(ValueError):
-    """A validator's refusal, in words for the person."""
+class NotTaken(ValueError):
+    """What a validator can't take, in words for the person."""
 
     def __init__(self, message: LazyString) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ def read_name(value: str) -> str:
     """A name on one line, never empty."""
     value = _one_line(value)
     if not value:
-        raise _Refused(_("Écrivez votre nom."))
+        raise NotTaken(_("Écrivez votre nom."))
     return value
 
 
@@ -45,7 +45,7 @@ def _email(value: str | None) -> str | None:
     if not value:
         return None
     if len(value) > 254 or not _EMAIL.fullmatch(value):
-        raise _Refused(_("Écrivez une adresse comme aline@exemple.ca."))
+        raise NotTaken(_("Écrivez une adresse comme aline@exemple.ca."))
     return value
 
 
@@ -60,7 +60,7 @@ def _phone(value: str | None) -> str | None:
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_possible_number(number):
-        raise _Refused(_("Écrivez un numéro de téléphone comme 418 555-0142."))
+        raise NotTaken(_("Écrivez un numéro de téléphone comme 418 555-0142."))
     text: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return text + (f";ext={number.extension}" if number.extension else "")
 
@@ -68,7 +68,7 @@ def _phone(value: str | None) -> str | None:
 def _reason(value: str) -> str:
     value = _one_line(value)
     if not value:
-        raise _Refused(_("Écrivez pourquoi, en quelques mots."))
+        raise NotTaken(_("Écrivez pourquoi, en quelques mots."))
     return value
 
 
@@ -88,6 +88,30 @@ Reason = Annotated[str, Field(max_length=500), AfterValidator(_reason)]
 """Why staff did something out of the usual order."""
 
 
+class Reached(Protocol):
+    """Whoever has ways to be reached."""
+
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def mobile(self) -> str | None: ...
+    @property
+    def phone(self) -> str | None: ...
+    @property
+    def postal(self) -> str | None: ...
+
+
+def ways_of(person: Reached) -> dict[str, str]:
+    """The ways to reach somebody that were given, as two people's are compared."""
+    given = {
+        "email": person.email and person.email.lower(),
+        "mobile": person.mobile,
+        "phone": person.phone,
+        "postal": person.postal,
+    }
+    return {way: value for way, value in given.items() if value}
+
+
 class Contact(BaseModel):
     """The ways to reach a person; one is enough."""
 
@@ -101,45 +125,57 @@ class Contact(BaseModel):
     @model_validator(mode="after")
     def _one_way_at_least(self) -> Self:
         if not (self.email or self.mobile or self.phone or self.postal):
-            raise _Refused(_("Dites-nous comment vous joindre : une seule façon suffit."))
+            raise NotTaken(_("Dites-nous comment vous joindre : une seule façon suffit."))
         return self
 
     @property
     def ways(self) -> dict[str, str]:
-        """The ways that were given, as two people's are compared."""
-        found = {"email": self.email and self.email.lower(), "mobile": self.mobile, "phone": self.phone}
-        return {way: value for way, value in {**found, "postal": self.postal}.items() if value}
+        return ways_of(self)
 
 
-class RegistrationRequest(BaseModel):
-    """What somebody asks, by any channel. Only the channel, a name and one contact are required."""
+class PersonRequest(BaseModel):
+    """Who asks, and how they are reached. Only the channel, a name and one contact are required."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channel: Channel
     name: Name
-    party_size: Annotated[int, Field(ge=1, le=LARGEST_PARTY)] = 1
-    """How many people come, the one who registers among them."""
-    support_companion: bool = False
-    """One of them comes to support another; some sessions count no seat for that."""
     language: Literal["fr", "en"] = "fr"
-    seat_kind: SeatKind | None = None
+    """That of our messages."""
     contact: Contact
     organisation: Annotated[str | None, Field(max_length=200), AfterValidator(read_optional_line)] = None
     role: Literal["staff", "volunteer"] | None = None
     accommodations: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
-    target_groups: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
     consents: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
     another_person: bool = False
 
     @model_validator(mode="after")
+    def _needs_with_consent(self) -> Self:
+        if self.accommodations and "accommodation_data" not in self.consents:
+            raise NotTaken(_("Pour préparer l’atelier, il faut votre accord sur vos besoins."))
+        return self
+
+    @property
+    def name_key(self) -> str:
+        return name_key(self.name)
+
+
+class RegistrationRequest(PersonRequest):
+    """What somebody asks of one session, by any channel."""
+
+    party_size: Annotated[int, Field(ge=1, le=LARGEST_PARTY)] = 1
+    """How many people come, the one who registers among them."""
+    support_companion: bool = False
+    """One of them comes to support another; some sessions count no seat for that."""
+    seat_kind: SeatKind | None = None
+    target_groups: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
     def _coherent(self) -> Self:
         if self.support_companion and self.party_size == 1:
-            raise _Refused(_("Comptez aussi la personne qui vous accompagne."))
-        if self.accommodations and "accommodation_data" not in self.consents:
-            raise _Refused(_("Pour préparer l’atelier, il faut votre accord sur vos besoins."))
+            raise NotTaken(_("Comptez aussi la personne qui vous accompagne."))
         if self.target_groups and "statistics_profile" not in self.consents:
-            raise _Refused(_("Pour garder ces réponses, il faut votre accord pour les statistiques."))
+            raise NotTaken(_("Pour garder ces réponses, il faut votre accord pour les statistiques."))
         return self
 
     @property
@@ -158,10 +194,6 @@ class RegistrationRequest(BaseModel):
     def body_hash(self) -> bytes:
         """Of all that was sent."""
         return hashlib.sha256(self.content_hash + bytes((self.another_person,))).digest()
-
-    @property
-    def name_key(self) -> str:
-        return name_key(self.name)
 
 
 def professional_details(organisation: str | None, role: str | None) -> list[FieldError]:

@@ -20,8 +20,10 @@ from libs.web.problems import Problem, Unavailable
 from services.registrations import opening, waits
 from services.registrations.confirmation import new_number
 from services.registrations.draw import Stage
+from services.registrations.inputs import ways_of
 from services.registrations.models import AccommodationRequest, Consent, Registration, Wait
 from services.registrations.registering import WORDING
+from services.registrations.same_person import same_person
 from services.registrations.seatbook import LIVE, Full, Release
 from services.registrations.seating import Seating
 from services.registrations.wait_telling import wish_of
@@ -223,7 +225,7 @@ def _registration(seating: Seating, wait: Wait, kind: str) -> Registration:
         seq=0,
         ledger_ref=uuid4(),
         wait_id=wait.id,
-        uid=f"{id_}@{seating.telling.settings.uid_domain}",
+        uid=f"{id_}@{seating.settings.uid_domain}",
         content_hash=wait.content_hash,
         created_at=seating.now,
     )
@@ -260,20 +262,12 @@ async def _is_there_already(seating: Seating, wait: Wait) -> bool:
     """Whether somebody of this name, reached in the same way, has a seat or a place here already (S5)."""
     if wait.another_person:
         return False
-    ways = [
-        sa.func.lower(col(Registration.email)) == wait.email.lower()
-        if name == "email" and wait.email
-        else col(getattr(Registration, name)) == getattr(wait, name)
-        for name in ("email", "mobile", "phone", "postal")
-        if getattr(wait, name) is not None
-    ]
     found = await seating.tx.scalar(
         sa.select(col(Registration.id))
         .where(
             col(Registration.session_id) == seating.row.id,
-            col(Registration.name_key) == wait.name_key,
+            same_person(Registration, wait.name_key, ways_of(wait)),
             col(Registration.status).in_(LIVE),
-            sa.or_(*ways),
         )
         .limit(1)
     )

@@ -13,6 +13,7 @@ from libs.web.parked import parked_router
 from services.registrations import (
     api,
     api_draw,
+    api_sessions,
     api_waits,
     commands,
     desk,
@@ -66,6 +67,7 @@ def create(service: Service) -> FastAPI:
         routers=[
             register_router(),
             api.router,
+            api_sessions.router,
             api_draw.router,
             api_waits.router,
             parked_router(service.name, box),

@@ -27,7 +27,8 @@ from services.registrations.problems import (
     OfferOver,
     RegistrationUnknown,
 )
-from services.registrations.registration_view import RegistrationView, state_of
+from services.registrations.registration_state import state_of
+from services.registrations.registration_view import RegistrationView
 from services.registrations.spelling import spaced
 
 router = APIRouter(include_in_schema=False)

@@ -28,7 +28,8 @@ from services.registrations.problems import RegistrationUnknown, SessionUnknown
 from services.registrations.reached import notices_of
 from services.registrations.reaching import reach_of
 from services.registrations.reconfirmation import is_asked
-from services.registrations.registration_view import LIVE, Elsewhere, RegistrationView
+from services.registrations.registration_view import Elsewhere, RegistrationView
+from services.registrations.seatbook import LIVE
 from services.registrations.session_view import SessionView
 from services.registrations.spelling import read_back
 from services.registrations.standing import standing_of

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from libs.manage_tokens import manage_token
 from libs.messaging.contracts import Alternative
 from libs.web.app import service_of
-from libs.web.forms import Form, FormErrors, read_form
+from libs.web.forms import Form, read_form
 from libs.web.i18n import _, language_of
 from libs.web.problems import Conflict, Malformed
 from libs.web.templating import render
@@ -21,13 +21,9 @@ from services.registrations.problems import MaybeDuplicate, SeatKindUnknown
 from services.registrations.registering import Ask, Registered
 from services.registrations.session_view import SessionView, people_ahead
 from services.registrations.signup_choices import form_choices, party_choices, seat_choices
-from services.registrations.signup_form import SignupForm, new_id, read_request, registration_id_of
+from services.registrations.signup_form import OLD_FORM, SignupForm, new_id, read_request, registration_id_of
 
 router = APIRouter(include_in_schema=False)
-
-_OLD_FORM = _(
-    "Cette page était ouverte depuis longtemps. Vérifiez vos réponses, puis envoyez-les de nouveau."
-)
 
 
 @router.get("/inscription/{session_id}")
@@ -49,8 +45,7 @@ async def register(request: Request, session_id: UUID) -> Response:
         sent, session.facts, channel="web", language=language_of(request), one_route=True
     )
     if registration_id is None:
-        form.id = new_id(secret, session_id)
-        form.errors = FormErrors({"": _OLD_FORM} | form.errors)
+        form.renew(new_id(secret, session_id), OLD_FORM)
     if asked is None or registration_id is None:
         return await _page(request, session, form, 422)
     try:
@@ -61,7 +56,8 @@ async def register(request: Request, session_id: UUID) -> Response:
         form.errors.add("seat_kind", _("Choisissez sur place ou en ligne."))
         return await _page(request, session, form, 422)
     except Malformed as problem:
-        return await _page(request, session, corrected(form, problem), 422)
+        form.correct(problem)
+        return await _page(request, session, form, 422)
     except Conflict:
         # It closed, or filled up, while the form was being filled in: say what is so now.
         return await _page(request, await _session(request, session_id), form, 409)
@@ -80,12 +76,6 @@ async def save(
 ) -> Registered:
     """Register by the lane; the form's id makes a form sent twice one registration."""
     return await lane_of(request).register(Ask(session_id, asked, registration_id, may_exist=True))
-
-
-def corrected(form: SignupForm, problem: Malformed) -> SignupForm:
-    for item in problem.errors:
-        form.errors.add(item.field, item.message)
-    return form
 
 
 async def _session(request: Request, session_id: UUID) -> SessionView:
@@ -115,7 +105,7 @@ async def _page(request: Request, session: SessionView, form: SignupForm, status
         ahead=people_ahead(session.seats.waitlisted),
         **form_choices(language_of(request)),
     )
-    return _kept(page)
+    return kept(page)
 
 
 async def _closed(request: Request, session: SessionView, status: int) -> Response:
@@ -131,10 +121,10 @@ async def _others(request: Request, session: SessionView) -> Sequence[Alternativ
 
 
 def _question(request: Request, session: SessionView, form: SignupForm) -> Response:
-    return _kept(render(request, "signup/another_person.html", 409, session=session, form=form))
+    return kept(render(request, "signup/another_person.html", 409, session=session, form=form))
 
 
-def _kept(page: Response) -> Response:
+def kept(page: Response) -> Response:
     """The way back shows the form as it was left; `no-store` would ask to send it again instead."""
     page.headers["Cache-Control"] = "private, no-cache"
     return page

@@ -10,7 +10,7 @@ from libs.settings import Settings
 from libs.web.forms import Form, FormErrors
 from libs.web.i18n import LazyString, _
 from libs.web.validation import field_errors
-from services.registrations import commands
+from services.registrations import parties
 from services.registrations.inputs import Name
 from services.registrations.models import Registration
 from services.registrations.registration_view import RegistrationView
@@ -34,10 +34,10 @@ class PartyForm:
     async def carry_out(
         self, tx: AsyncSession, settings: Settings, person: RegistrationView, by: str
     ) -> Registration:
-        """The registration that is now another one, or new. `by` as `commands.split` takes it."""
+        """The registration that is now another one, or new. `by` as `parties.split` takes it."""
         if self.deed == "separer":
-            return await commands.split(tx, settings, person.id, self.size, self.name, by)
-        return await commands.shrink(tx, settings, person.id, self.size, by)
+            return await parties.split(tx, settings, person.id, self.size, self.name, by)
+        return await parties.shrink(tx, settings, person.id, self.size, by)
 
 
 def is_possible(person: RegistrationView, deed: Deed) -> bool:

@@ -4,347 +4,65 @@ It knows nothing of databases, batches or messages. The service runs it on what 
 session's lock, the auditor on what the ledger says, the tests on what they invent: one set of rules.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from libs.messaging.contracts import SessionState
-from services.registrations import draw, gathering, offers, pools, waitlist
-from services.registrations.draw import DrawTerms, Stage, Ticket
-from services.registrations.office_hours import OfficeHours
-from services.registrations.pools import GENERAL, Plan, PoolKey
-
-LIVE = ("pending", "waitlisted", "offered", "confirmed")
-"""The states of somebody who has a seat or may still get one."""
-OUTCOMES = ("attended", "absent", "excused")
-"""What became of a confirmed seat, once the session has begun."""
-SEATED = ("confirmed", *OUTCOMES)
-"""The states of somebody who has, or had, a seat of their own."""
-
-
-class Refused(Exception):
-    """The rules don't allow the command; the book has not changed."""
-
-
-class Full(Refused):
-    """No seat is free and the line takes nobody more."""
-
-
-class OfferOver(Refused):
-    """No seat is kept for this person any more."""
-
-
-class NotWaiting(Refused):
-    """Only somebody who waits can be moved, preferred or given a seat over capacity."""
-
-
-class AlreadyOver(Refused):
-    """The registration has ended."""
-
-
-class TooEarly(Refused):
-    """One call is not enough yet: the session is more than a day away, or no seat is offered."""
-
-
-class NotBegun(Refused):
-    """Who came is known from the session's start on."""
-
-
-class NoSeat(Refused):
-    """Only somebody who had a seat at the session can have come to it, or not."""
-
-
-class DrawOver(Refused):
-    """There is no draw to come: it was held, or cancelled, or there never was one."""
-
-
-class DrawCancelled(Refused):
-    """The draw was cancelled: this session gives no seats any more."""
-
-
-class PartyTooLarge(Refused):
-    """The session takes no party of that many."""
-
-
-class NotSmaller(Refused):
-    """A party can only become smaller, and somebody of it must still come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What `events` says of a session, as far as seats depend on it. Instants are UTC.
-
-    `office`: when the team is there, for the offers that it makes by hand; None: at any hour.
-    """
-
-    plan: Plan
-    kinds: tuple[str, ...]
-    starts_at: datetime
-    status: str = "published"
-    offer_hours: float = 24
-    limit: int | None = None
-    draw: DrawTerms | None = None
-    office: OfficeHours | None = None
-    party_limit: int = 1
-    gather_hours: float = gathering.USUAL_HOURS
-
-
-def terms_of(facts: SessionState, office: OfficeHours | None = None) -> Terms:
-    """The part of a session's facts that its seats depend on, with the opening hours found for it."""
-    drawn = facts.waitlist.drawn
-    return Terms(
-        plan=pools.plan_of(facts),
-        kinds=pools.seat_kinds(facts.modality),
-        starts_at=facts.starts_at_utc,
-        status=facts.status,
-        offer_hours=facts.waitlist.offer_hours,
-        limit=facts.waitlist.limit,
-        draw=None if drawn is None else DrawTerms(drawn.closes_at),
-        office=office,
-        party_limit=facts.party.limit,
-        gather_hours=facts.party.gather_hours,
-    )
-
-
-@dataclass(slots=True)
-class Person:
-    """Where somebody stands. `ref` is random; `place` is set once staff have moved them in the line.
-
-    `rank` is what the draw gave them, None for whoever asked too late for it.
-    `pool` is the channel of the pool whose seat they use ("" for everybody's), None without a seat.
-    `by_hand`: the team calls or writes to them, so their offers last hours in which it is there.
-    `size`: how many seats they take, all in one pool: more than one is a party. `gather`: until when the
-    seats that are free are kept for the party; `gathered`: it had its time, and no more are kept for it.
-    """
-
-    ref: UUID
-    seq: int
-    kind: str
-    channel: str
-    status: str = "pending"
-    pool: str | None = None
-    priority: int = 0
-    place: Decimal | None = None
-    rank: int | None = None
-    granted: bool = False
-    offer_until: datetime | None = None
-    on_offer: bool = False
-    """They wait for one of many sessions: no seat is theirs before they have said yes to it."""
-    by_hand: bool = False
-    size: int = 1
-    gather: datetime | None = None
-    gathered: bool = False
-
-
-@dataclass(slots=True)
-class Pool:
-    """The seats of one pool. `granted` ones are over capacity.
-
-    `waiting`: how many requests wait that may use it, a party being one; `gathering`: how many of those
-    have its free seats kept for them.
-    """
-
-    effective: int = 0
-    confirmed: int = 0
-    offered: int = 0
-    waiting: int = 0
-    granted: int = 0
-    gathering: int = 0
-
-    @property
-    def used(self) -> int:
-        return self.confirmed + self.offered
-
-    @property
-    def free(self) -> int:
-        return self.effective - self.used
-
-
-@dataclass(frozen=True, slots=True)
-class Replan:
-    """`events` has announced the session, or changed it."""
-
-    terms: Terms
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Somebody asks for a seat, or for several that are of use together only.
-
-    `on_offer`: they wait for one of many sessions, so a seat that is free is offered to them, and only
-    theirs once they have accepted it.
-    """
-
-    ref: UUID
-    kind: str
-    channel: str
-    size: int = 1
-    on_offer: bool = False
-    by_hand: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Somebody gives up, or staff take them out."""
-
-    ref: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """Somebody takes the seat that is kept for them."""
-
-    ref: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Decline:
-    """Somebody lets the seat that is kept for them go."""
-
-    ref: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Lapse:
-    """Record every offer, and every gathering of seats, whose end has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """On the last day, staff have called once and nobody answered: the next person is asked."""
-
-    ref: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Let the held seats go whose date has come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Staff give somebody who waits a seat over capacity."""
-
-    ref: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Staff put somebody right before another who waits, in that person's class; None: last of all."""
-
-    ref: UUID
-    before: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class Prioritise:
-    """Staff put somebody who waits into a priority class: 0 is everybody's, 9 comes first."""
-
-    ref: UUID
-    priority: int
-
-
-@dataclass(frozen=True, slots=True)
-class Attend:
-    """Staff note who came; `outcome` is one of `SEATED`: `confirmed` takes a note back."""
-
-    ref: UUID
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """Rank `tickets` by lot and give the seats in this order; who asked too late stands behind them."""
-
-    seed: bytes
-    tickets: tuple[Ticket, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CancelDraw:
-    """Staff give the draw up: every request that waits for it ends, and no other is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """`size` of a party that waits go on as `new_ref`, right behind the others, who keep their place."""
-
-    ref: UUID
-    new_ref: UUID
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Shrink:
-    """Fewer come: the party takes `size` seats from now on, and the others go to those who wait."""
-
-    ref: UUID
-    size: int
-
-
-Command = (
-    Replan
-    | Request
-    | Cancel
-    | Accept
-    | Decline
-    | Lapse
-    | NoAnswer
-    | Release
-    | Grant
-    | Move
-    | Prioritise
-    | Attend
-    | Draw
-    | CancelDraw
-    | Split
-    | Shrink
+from services.registrations import draw, offers, waitlist
+from services.registrations.draw import Stage
+from services.registrations.pools import GENERAL, PoolKey
+from services.registrations.seat_commands import (
+    KEEPS_SHARES,
+    Accept,
+    Attend,
+    Cancel,
+    CancelDraw,
+    Command,
+    Decline,
+    Draw,
+    Grant,
+    Lapse,
+    Move,
+    NoAnswer,
+    Prioritise,
+    Release,
+    Replan,
+    Request,
+    Shrink,
+    Split,
 )
-KEEPS_SHARES = (Request, Accept, Move, Prioritise, Attend)
-"""The commands that leave every pool as large as it was; the others carry out what releases are due."""
+from services.registrations.seat_counts import SeatCounts
+from services.registrations.seat_refusals import (
+    AlreadyOver,
+    DrawCancelled,
+    DrawOver,
+    Full,
+    NoSeat,
+    NotBegun,
+    NotSmaller,
+    NotWaiting,
+    OfferOver,
+    PartyTooLarge,
+    Refused,
+    TooEarly,
+)
+from services.registrations.seats import LIVE, SEATED, Person, Pool, Terms, terms_of
+
+# One door: what is asked of a book, what it answers and what it refuses.
+__all__ = (
+    "KEEPS_SHARES", "LIVE", "SEATED", "Accept", "AlreadyOver", "Attend", "Cancel", "CancelDraw",
+    "Command", "Decline", "Draw", "DrawCancelled", "DrawOver", "Full", "Grant", "Lapse", "Move", "NoAnswer",
+    "NoSeat", "NotBegun", "NotSmaller", "NotWaiting", "OfferOver", "PartyTooLarge", "Person", "Pool",
+    "Prioritise", "Refused", "Release", "Replan", "Request", "SeatBook", "Shrink", "Split", "Terms",
+    "TooEarly", "terms_of",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
-class SeatBook:
-    """One session's seats.
-
-    `people` holds at least those whom the command names and, when it can free a seat, the first of the
-    line; `pools` count everybody, so a partial book decides as a complete one does.
-    """
-
-    terms: Terms
-    pools: dict[PoolKey, Pool] = field(default_factory=dict)
-    people: dict[UUID, Person] = field(default_factory=dict)
-    last_seq: int = 0
-    stage: Stage | None = None
-    """How far the draw has come; None where seats are not drawn."""
-
-    @classmethod
-    def opened(
-        cls,
-        terms: Terms,
-        now: datetime,
-        people: Collection[Person] = (),
-        last_seq: int = 0,
-        stage: Stage | None = None,
-    ) -> "SeatBook":
-        """A complete book of `people` as they stand, the seats shared out by `terms`.
-
-        A draw is to come from the opening on, unless `stage` says that it is over.
-        """
-        book = cls(terms, last_seq=last_seq, stage=stage or (Stage.TO_COME if terms.draw else None))
-        for kind in terms.plan.capacity:
-            book.pools[PoolKey(kind)] = Pool()
-        for person in people:
-            if person.pool is not None:
-                book.pools.setdefault(PoolKey(person.kind, person.pool), Pool())
-        for person in people:
-            book.people[person.ref] = person
-            book._count(person, +1)
-        book._share_out(now)
-        return book
+class SeatBook(SeatCounts):
+    """One session's seats, and the one way to change them: `do`."""
 
     def do(self, command: Command, now: datetime) -> tuple[Person, ...]:
         """Carry out `command`: the people whose standing has changed, each as it is now, in order.
@@ -403,19 +121,18 @@ class SeatBook:
             return None
         return waitlist.pool_for(self._unkept(), kind, channel, size)
 
-    def line(self) -> list[Person]:
-        """Everybody in the book who waits, in order."""
-        return waitlist.in_order(self._all("waitlisted"))
+    def room(self) -> dict[PoolKey, int]:
+        """How many seats a party may get at best, where none gather yet. A granted seat frees none."""
+        if self.terms.gather_hours <= 0:
+            return {}
+        taken = {key.seat_kind for key, pool in self.pools.items() if pool.gathering}
+        return {
+            key: pool.effective - pool.granted
+            for key, pool in self.pools.items()
+            if key.seat_kind not in taken
+        }
 
-    @property
-    def waiting(self) -> int:
-        """How many people wait, whatever seat they wait for."""
-        return sum(pool.waiting for key, pool in self.pools.items() if key.channel == GENERAL)
-
-    def used(self) -> dict[PoolKey, int]:
-        return {key: pool.used for key, pool in self.pools.items()}
-
-    # What each command does.
+    # Coming, and going.
 
     def _request(self, asked: Request, now: datetime) -> Person:
         if asked.size > self.terms.party_limit:
@@ -461,6 +178,57 @@ class SeatBook:
         if not self.is_over(now) and waitlist.may_gather(person, self._unkept(), self.room()):
             self._gather(person, now)
 
+    def _accept(self, person: Person) -> Person:
+        self._become(person, "confirmed", person.pool)
+        return person
+
+    def _end(self, person: Person, status: str) -> Person:
+        self._become(person, status)
+        return person
+
+    def _no_answer(self, ref: UUID, now: datetime) -> Person:
+        person = self._offered(ref)
+        if self.terms.starts_at - now > offers.LAST_DAY:
+            raise TooEarly
+        return self._end(person, "expired")
+
+    def _attend(self, person: Person, outcome: str, now: datetime) -> Person:
+        """The seat stays theirs, and stays counted."""
+        if outcome not in SEATED:
+            raise ValueError(f"{outcome!r} is no outcome")
+        if now < self.terms.starts_at:
+            raise NotBegun
+        if self.terms.status == "cancelled":
+            raise AlreadyOver
+        self._become(person, outcome, person.pool)
+        return person
+
+    # Staff leave the usual order.
+
+    def _grant(self, person: Person) -> Person:
+        self._become(person, "confirmed", GENERAL, granted=True)
+        return person
+
+    def _move(self, person: Person, before: UUID | None) -> Person:
+        if before == person.ref:
+            return person
+        if before is None:
+            self.last_seq += 1
+            person.priority, person.place = 0, Decimal(self.last_seq)
+            return person
+        anchor = self._waiting(before)
+        others = [one for one in self.line() if one.ref != person.ref and one.priority == anchor.priority]
+        ahead = others[: others.index(anchor)]
+        person.priority = anchor.priority
+        person.place = waitlist.between(ahead[-1] if ahead else None, anchor)
+        return person
+
+    def _prioritise(self, person: Person, priority: int) -> Person:
+        person.priority, person.place = priority, None
+        return person
+
+    # The draw.
+
     def _draw(self, command: Draw, now: datetime) -> list[Person]:
         """In the order of the ranks each gets a seat who fits; the others wait, in the same order.
 
@@ -490,52 +258,7 @@ class SeatBook:
         self.stage = Stage.CANCELLED
         return [self._end(person, "cancelled") for person in self._all("pending")]
 
-    def _accept(self, person: Person) -> Person:
-        self._become(person, "confirmed", person.pool)
-        return person
-
-    def _end(self, person: Person, status: str) -> Person:
-        self._become(person, status)
-        return person
-
-    def _no_answer(self, ref: UUID, now: datetime) -> Person:
-        person = self._offered(ref)
-        if self.terms.starts_at - now > offers.LAST_DAY:
-            raise TooEarly
-        return self._end(person, "expired")
-
-    def _grant(self, person: Person) -> Person:
-        self._become(person, "confirmed", GENERAL, granted=True)
-        return person
-
-    def _move(self, person: Person, before: UUID | None) -> Person:
-        if before == person.ref:
-            return person
-        if before is None:
-            self.last_seq += 1
-            person.priority, person.place = 0, Decimal(self.last_seq)
-            return person
-        anchor = self._waiting(before)
-        others = [one for one in self.line() if one.ref != person.ref and one.priority == anchor.priority]
-        ahead = others[: others.index(anchor)]
-        person.priority = anchor.priority
-        person.place = waitlist.between(ahead[-1] if ahead else None, anchor)
-        return person
-
-    def _prioritise(self, person: Person, priority: int) -> Person:
-        person.priority, person.place = priority, None
-        return person
-
-    def _attend(self, person: Person, outcome: str, now: datetime) -> Person:
-        """The seat stays theirs, and stays counted."""
-        if outcome not in SEATED:
-            raise ValueError(f"{outcome!r} is no outcome")
-        if now < self.terms.starts_at:
-            raise NotBegun
-        if self.terms.status == "cancelled":
-            raise AlreadyOver
-        self._become(person, outcome, person.pool)
-        return person
+    # Parties that become smaller.
 
     def _split(self, person: Person, asked: Split) -> list[Person]:
         """The new part has no more claim to a gathering than the party that it leaves."""
@@ -573,6 +296,8 @@ class SeatBook:
             person.gather, person.gathered = None, True
         self._count(person, +1)
         return person
+
+    # The session changes.
 
     def _replan(self, terms: Terms, now: datetime) -> list[Person]:
         earlier = terms.starts_at < self.terms.starts_at
@@ -634,28 +359,11 @@ class SeatBook:
         self._become(person, "offered", key.channel, until=self._end_of_offer(person, now))
         return person
 
-    def _free(self) -> dict[PoolKey, int]:
-        return {key: pool.free for key, pool in self.pools.items()}
-
-    def _unkept(self) -> dict[PoolKey, int]:
-        """The free seats that don't gather for anybody."""
-        return {key: pool.free for key, pool in self.pools.items() if not pool.gathering}
-
-    # Parties whose seats gather.
-
-    def _gatherers(self) -> list[Person]:
-        return [person for person in self._all("waitlisted") if person.gather is not None]
-
-    def room(self) -> dict[PoolKey, int]:
-        """How many seats a party may get at best, where none gather yet. A granted seat frees none."""
-        if self.terms.gather_hours <= 0:
-            return {}
-        taken = {key.seat_kind for key, pool in self.pools.items() if pool.gathering}
-        return {
-            key: pool.effective - pool.granted
-            for key, pool in self.pools.items()
-            if key.seat_kind not in taken
-        }
+    def _end_of_offer(self, person: Person, now: datetime) -> datetime:
+        """Until when a seat offered `now` is kept for this person."""
+        terms = self.terms
+        office = terms.office if person.by_hand else None
+        return offers.expires_at(now, terms.starts_at, terms.offer_hours, office)
 
     def _could_fit(self, person: Person) -> bool:
         """Whether a pool that this party may use is large enough."""
@@ -673,98 +381,6 @@ class SeatBook:
         self._count(person, -1)
         person.gather, person.gathered = None, True
         self._count(person, +1)
-        return person
-
-    def _end_of_offer(self, person: Person, now: datetime) -> datetime:
-        """Until when a seat offered `now` is kept for this person."""
-        terms = self.terms
-        office = terms.office if person.by_hand else None
-        return offers.expires_at(now, terms.starts_at, terms.offer_hours, office)
-
-    def _share_out(self, now: datetime) -> None:
-        plan = self.terms.plan
-        granted = dict.fromkeys(plan.capacity, 0)
-        for key, pool in self.pools.items():
-            granted[key.seat_kind] = granted.get(key.seat_kind, 0) + pool.granted
-        allowed = replace(
-            plan, capacity={kind: plan.capacity.get(kind, 0) + count for kind, count in granted.items()}
-        )
-        for key, seats in pools.effective_seats(allowed, self.used(), now).items():
-            self._pool(key).effective = seats
-
-    def _become(
-        self,
-        person: Person,
-        status: str,
-        pool: str | None = None,
-        *,
-        granted: bool | None = None,
-        until: datetime | None = None,
-    ) -> None:
-        """A new standing, counted. A grant lasts as long as its seat."""
-        self._count(person, -1)
-        person.status, person.pool, person.offer_until = status, pool, until
-        person.gather = None
-        person.granted = pool is not None and (person.granted if granted is None else granted)
-        self._count(person, +1)
-
-    def _count(self, person: Person, change: int) -> None:
-        """Requests that wait are counted as one each, seats as many as they are."""
-        if person.status == "waitlisted":
-            for key in waitlist.pools_of(person.kind, person.channel):
-                if key in self.pools:
-                    self.pools[key].waiting += change
-                    self.pools[key].gathering += change * (person.gather is not None)
-        if person.pool is None:
-            return
-        pool, seats = self.pools[PoolKey(person.kind, person.pool)], change * person.size
-        if person.status == "offered":
-            pool.offered += seats
-        else:
-            pool.confirmed += seats
-        pool.granted += seats * person.granted
-
-    def _pool(self, key: PoolKey) -> Pool:
-        """The pool, made when the plan first names it, with those who already wait and may use it."""
-        if key not in self.pools:
-            here = [
-                one
-                for one in self._all("waitlisted")
-                if one.kind == key.seat_kind and key.channel in (GENERAL, one.channel)
-            ]
-            self.pools[key] = Pool(waiting=len(here), gathering=sum(one.gather is not None for one in here))
-        return self.pools[key]
-
-    # People.
-
-    def _all(self, *statuses: str) -> list[Person]:
-        return sorted(
-            (person for person in self.people.values() if person.status in statuses),
-            key=lambda person: person.seq,
-        )
-
-    def _live(self, ref: UUID) -> Person:
-        person = self.people.get(ref)
-        if person is None or person.status not in LIVE:
-            raise AlreadyOver
-        return person
-
-    def _offered(self, ref: UUID) -> Person:
-        person = self.people.get(ref)
-        if person is None or person.status != "offered":
-            raise OfferOver
-        return person
-
-    def _seated(self, ref: UUID) -> Person:
-        person = self.people.get(ref)
-        if person is None or person.status not in SEATED:
-            raise NoSeat
-        return person
-
-    def _waiting(self, ref: UUID) -> Person:
-        person = self.people.get(ref)
-        if person is None or person.status != "waitlisted":
-            raise NotWaiting
         return person
 
 

@@ -158,7 +158,7 @@ class Seating:
     async def admit(self, registration: Registration) -> None:
         """A request from somebody whose row is not written yet: it gets its number, and seat or place."""
         registration.by_hand = offers.is_by_hand(
-            registration.email, registration.mobile, texts=self.telling.settings.sms_url is not None
+            registration.email, registration.mobile, texts=self.settings.sms_url is not None
         )
         request = Request(
             ref_of(registration),

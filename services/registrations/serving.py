@@ -14,6 +14,7 @@ from libs.messaging.contracts import SessionState
 from libs.settings import Settings
 from libs.web.tokens import derived_key
 from services.registrations.first_time import PURPOSE, programme_year, pseudonyms
+from services.registrations.inputs import ways_of
 from services.registrations.models import Consent, Registration, Served
 
 _PROGRAMME_ZONE = "America/Toronto"
@@ -54,9 +55,8 @@ async def forget_past_years(tx: AsyncSession, now: datetime) -> None:
 
 def pseudonyms_of(settings: Settings, facts: SessionState, person: Registration) -> list[bytes]:
     """The person's, in the programme year of a session."""
-    ways = {"email": person.email and person.email.lower(), "mobile": person.mobile, "phone": person.phone}
-    given = {way: value for way, value in {**ways, "postal": person.postal}.items() if value}
-    return pseudonyms(derived_key(settings.secret, "served"), _year(facts), person.name_key, given)
+    key = derived_key(settings.secret, "served")
+    return pseudonyms(key, _year(facts), person.name_key, ways_of(person))
 
 
 def _year(facts: SessionState) -> int:

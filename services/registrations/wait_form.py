@@ -5,14 +5,13 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 
 from libs import vocabularies
 from libs.web.forms import Form, FormErrors
 from libs.web.i18n import LazyString, _
 from services.registrations.nearby import Spot
-from services.registrations.signup_form import ROUTES, known_answers, one_contact
+from services.registrations.person_form import NEEDS, ROUTES, read_answers, read_person, validated
 from services.registrations.wait_inputs import WaitRequest
 
 FORM = UUID(int=0x3A17)
@@ -22,7 +21,6 @@ USUAL = timedelta(days=92)
 DISTANCES = (10, 25, 50, 100)
 """In kilometres."""
 
-_IDS = {"contact": "route", **{f"contact/{route}": route for route in ROUTES}}
 _ORDER = (
     "channel", "theme", "where", "regions", "near", "km", "online", "first_day", "last_day", "spoken", "name",
     "organisation", "role", "route", *ROUTES, "language", "accommodations", "accommodation_consent",
@@ -64,41 +62,25 @@ def read_wait(
     form: Form, spot: Spot | None, *, channel: str, language: str, one_route: bool
 ) -> tuple[WaitRequest | None, FormErrors]:
     """What the form asks, or what is to correct. `spot`: where the place that was typed is."""
-    errors = FormErrors()
-    pro = form.get("stream") == "pro"
-    body: dict[str, Any] = {
-        "channel": channel,
-        "name": form.get("name", ""),
-        "language": form.get("language") or language,
+    errors, pro = FormErrors(), form.get("stream") == "pro"
+    body = read_person(form, errors, channel=channel, language=language, pro=pro, one_route=one_route)
+    body |= {
         "theme": form.get("theme", ""),
         "stream": "pro" if pro else "public",
         "online": form.get("online") == "1",
         "session_language": form.get("spoken") or None,
         "first_day": form.get("first_day", ""),
         "last_day": form.get("last_day", ""),
-        "organisation": form.get("organisation") or None if pro else None,
-        "role": form.get("role") or None if pro else None,
-        "accommodations": known_answers(form.all("accommodations"), "accommodations"),
-        "another_person": form.get("another_person") == "1",
     }
     body |= _where(form, spot, errors)
-    if body["accommodations"] and not form.get("accommodation_consent"):
-        errors.add(
-            "accommodation_consent", _("Dites si nous pouvons garder les besoins choisis, ou retirez-les.")
-        )
-        body["accommodations"] = ()
-    body["consents"] = ["accommodation_data"] if body["accommodations"] else []
-    body["contact"] = one_contact(form, errors) if one_route else {r: form.get(r) for r in ROUTES}
-    return _validated(body, errors)
+    body |= read_answers(form, errors, NEEDS)
+    request = validated(WaitRequest, body, errors, ids={"around/km": "km"}, said=_DAYS)
+    return request, in_order(errors)
 
 
 def in_order(errors: FormErrors) -> FormErrors:
     """The mistakes in the order of the page."""
-    ordered = FormErrors()
-    for name in (*_ORDER, *errors):
-        if name in errors:
-            ordered.add(name, errors[name])
-    return ordered
+    return errors.in_order(_ORDER)
 
 
 def _where(form: Form, spot: Spot | None, errors: FormErrors) -> dict[str, Any]:
@@ -121,19 +103,6 @@ def _where(form: Form, spot: Spot | None, errors: FormErrors) -> dict[str, Any]:
             return {}
     errors.add("where", _("Dites où vous pourriez aller."))
     return {}
-
-
-def _validated(body: dict[str, Any], errors: FormErrors) -> tuple[WaitRequest | None, FormErrors]:
-    request = None
-    try:
-        request = WaitRequest.model_validate(body)
-    except ValidationError as error:
-        for path, message in FormErrors.from_validation(error).items():
-            name = "km" if path == "around/km" else _IDS.get(path, path.partition("/")[0])
-            # What the chosen way of being reached lacks is said already, and better.
-            if name != "route" or not errors.keys() & {"route", *ROUTES}:
-                errors.add(name, _DAYS.get(name, message))
-    return (None if errors else request), in_order(errors)
 
 
 def _day(text: str, otherwise: date) -> date:

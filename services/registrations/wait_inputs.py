@@ -2,37 +2,30 @@
 
 import hashlib
 from datetime import date, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from libs import vocabularies
-from libs.web.i18n import LazyString, _
+from libs.web.i18n import _
 from libs.web.validation import FieldError
-from services.registrations.inputs import Channel, Contact, name_key, read_name, read_optional_line
+from services.registrations.inputs import NotTaken, PersonRequest, read_optional_line
 from services.registrations.wishing import FARTHEST_KM
 
 LONGEST = timedelta(days=366)
 """Nobody waits for longer without saying so again."""
 
 
-class _Refused(ValueError):
-    """A validator's refusal, in words for the person."""
-
-    def __init__(self, message: LazyString) -> None:
-        super().__init__(message)
-
-
 def _theme(value: str) -> str:
     if value not in vocabularies.ids("themes"):
-        raise _Refused(_("Choisissez un sujet."))
+        raise NotTaken(_("Choisissez un sujet."))
     return value
 
 
 def _region(value: str) -> str:
     if vocabularies.region(value) is None:
-        raise _Refused(_("Choisissez une région de la liste."))
+        raise NotTaken(_("Choisissez une région de la liste."))
     return value
 
 
@@ -47,19 +40,13 @@ class Near(BaseModel):
     place: Annotated[str | None, Field(max_length=120), AfterValidator(read_optional_line)] = None
 
 
-class WaitRequest(BaseModel):
+class WaitRequest(PersonRequest):
     """Somebody waits for a seat at any session of a theme from `first_day` to `last_day`, both included.
 
     In one of `regions`, or `around` a point; with neither, anywhere. `online`: by video will do as well.
-    `session_language` None: whatever is spoken there; `language` is that of our messages.
+    `session_language` None: whatever is spoken there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    channel: Channel
-    name: Annotated[str, Field(max_length=200), AfterValidator(read_name)]
-    language: Literal["fr", "en"] = "fr"
-    contact: Contact
     theme: Annotated[str, AfterValidator(_theme)]
     stream: Literal["public", "pro"] = "public"
     regions: Annotated[tuple[Annotated[str, AfterValidator(_region)], ...], Field(max_length=40)] = ()
@@ -68,26 +55,11 @@ class WaitRequest(BaseModel):
     session_language: Literal["fr", "en"] | None = None
     first_day: date
     last_day: date
-    organisation: Annotated[str | None, Field(max_length=200), AfterValidator(read_optional_line)] = None
-    role: Literal["staff", "volunteer"] | None = None
-    accommodations: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
-    consents: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
-    another_person: bool = False
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        if self.accommodations and "accommodation_data" not in self.consents:
-            raise _Refused(_("Pour préparer l’atelier, il faut votre accord sur vos besoins."))
-        return self
 
     @property
     def content_hash(self) -> bytes:
         """Of everything asked, but for the answer to « est-ce une autre personne ? »."""
         return hashlib.sha256(orjson.dumps(self.model_dump(exclude={"another_person"}))).digest()
-
-    @property
-    def name_key(self) -> str:
-        return name_key(self.name)
 
 
 def errors_of_period(asked: WaitRequest, today: date) -> list[FieldError]:

@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 from libs.clock import decision_time
 from libs.manage_tokens import BadToken, manage_token, read_manage_token
 from libs.web.app import service_of
-from libs.web.forms import Form, FormErrors, read_form
-from libs.web.i18n import _, language_of
+from libs.web.forms import Form, read_form
+from libs.web.i18n import language_of
 from libs.web.problems import Malformed
 from libs.web.templating import render
 from services.registrations import page_queries, wait_queries, waits
@@ -26,19 +26,16 @@ from services.registrations.joining import Joining
 from services.registrations.models import Wait
 from services.registrations.nearby import Spot
 from services.registrations.own_page import HEADERS
+from services.registrations.pages import kept
 from services.registrations.problems import LinkUnknown, MaybeDuplicate, WaitUnknown
 from services.registrations.signup_choices import form_choices
-from services.registrations.signup_form import SignupForm, new_id, registration_id_of
+from services.registrations.signup_form import OLD_FORM, SignupForm, new_id, registration_id_of
 from services.registrations.spelling import spaced
 from services.registrations.wait_form import FORM, beginning, choices, in_order, read_wait
 from services.registrations.wait_inputs import WaitRequest
 from services.registrations.wait_view import StopView, places_of, state_of_wait, stop_view, theme_of
 
 router = APIRouter(include_in_schema=False)
-
-_OLD_FORM = _(
-    "Cette page était ouverte depuis longtemps. Vérifiez vos réponses, puis envoyez-les de nouveau."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,7 @@ async def begin(request: Request) -> Response:
         sent, await spot_typed(request, sent), channel="web", language=language_of(request), one_route=True
     )
     if wait_id is None:
-        form.id = new_id(secret, FORM)
-        form.errors = FormErrors({"": _OLD_FORM} | form.errors)
+        form.renew(new_id(secret, FORM), OLD_FORM)
     if asked is None or wait_id is None:
         return await _form_page(request, form, 422)
     try:
@@ -82,8 +78,7 @@ async def begin(request: Request) -> Response:
     except MaybeDuplicate:
         return kept(render(request, "wait/another_person.html", 409, form=form))
     except Malformed as problem:
-        for item in problem.errors:
-            form.errors.add(item.field, item.message)
+        form.correct(problem)
         form.errors = in_order(form.errors)
         return await _form_page(request, form, 422)
     return RedirectResponse(f"/mon-attente/{manage_token(secret, wait.id, wait.generation)}", 303)
@@ -130,12 +125,6 @@ async def _form_page(request: Request, form: SignupForm, status: int = 200) -> R
         **{**form_choices(language), **choices(language, await regions_here(request))},
     )
     return kept(page)
-
-
-def kept(page: Response) -> Response:
-    """The way back shows the form as it was left; `no-store` would ask to send it again instead."""
-    page.headers["Cache-Control"] = "private, no-cache"
-    return page
 
 
 async def own_wait(tx: AsyncSession, request: Request, wait_id: UUID) -> Own:

@@ -9,7 +9,8 @@ from libs.web import formats
 from libs.web.i18n import LazyString, _, ngettext
 from services.registrations.models import Wait
 from services.registrations.page_queries import route_of
-from services.registrations.registration_view import ROUTES, STATUSES, State
+from services.registrations.registration_state import State
+from services.registrations.registration_view import ROUTES, STATUSES
 from services.registrations.session_view import people_ahead, place
 from services.registrations.wait_queries import Stop
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,12 +24,14 @@ from services.registrations.confirmation import new_number
 from services.registrations.inputs import professional_details
 from services.registrations.models import Registration, Wait
 from services.registrations.problems import AlreadyOver, MaybeDuplicate, RegistrationUnknown, WaitUnknown
+from services.registrations.same_person import same_person
 from services.registrations.seatbook import LIVE, Cancel
 from services.registrations.seating import Seating, lock_all, ref_of
 from services.registrations.wait_inputs import WaitRequest, errors_of_period
 
 By = Literal["person", "staff"]
 
+_ONE_AFTER_THE_OTHER = sa.text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _TRIES = 5
 """How often the lines of a wait may grow while they are being locked."""
 
@@ -141,14 +143,23 @@ async def note(tx: AsyncSession, settings: Settings, wait_id: UUID, asked: WaitR
     """Begin a wait, and whether it is new: the same id with the same content is the same wait (rule S5).
 
     It joins its lines afterwards, each in a transaction of its own (`joining.py`). Raises `Malformed`, and
-    `MaybeDuplicate` when somebody of this name, reached in the same way, waits for the same subject.
+    `MaybeDuplicate` when somebody of this name, reached in the same way, waits for the same subject, or when
+    the id is known with other content, until they say that it is another person: that wait gets an id of
+    its own.
     """
+    # A double click, or a call while the form is sent: the second finds what the first has written.
+    for key in (f"wait:{wait_id}", f"waiter:{asked.theme}:{asked.name_key}"):
+        await tx.execute(_ONE_AFTER_THE_OTHER, {"key": key})
     now = await decision_time(tx)
-    known = await tx.get(Wait, wait_id)
-    if known is not None:
+    for id_ in (wait_id, uuid5(wait_id, asked.content_hash.hex())):
+        known = await tx.get(Wait, id_)
+        if known is None:
+            break
         if known.content_hash == asked.content_hash:
             return known, False
-        raise MaybeDuplicate
+        # The back button, then the spouse's name.
+        if not asked.another_person:
+            raise MaybeDuplicate
     problems = [*errors_of_period(asked, today(now)), *_details_missing(asked)]
     if problems:
         raise Malformed(errors=problems)
@@ -156,7 +167,7 @@ async def note(tx: AsyncSession, settings: Settings, wait_id: UUID, asked: WaitR
         raise MaybeDuplicate
     contact, where = asked.contact, asked.around
     wait = Wait(
-        id=wait_id,
+        id=id_,
         channel=asked.channel,
         name=asked.name,
         name_key=asked.name_key,
@@ -232,12 +243,13 @@ async def revoke_links(tx: AsyncSession, settings: Settings, wait_id: UUID) -> W
     return wait
 
 
-async def look_again(tx: AsyncSession, registration: Registration) -> None:
-    """A seat that was kept is let go: another one that is free may be offered to the person now."""
-    if registration.wait_id is not None:
+async def look_again(tx: AsyncSession, *registrations: Registration) -> None:
+    """Seats that were kept are let go: others that are free may be offered to these people now."""
+    # In the order of their ids, as everybody locks waits.
+    for wait_id in sorted({one.wait_id for one in registrations if one.wait_id is not None}):
         await tx.execute(
             sa.update(Wait)
-            .where(col(Wait.id) == registration.wait_id, col(Wait.status) == "open")
+            .where(col(Wait.id) == wait_id, col(Wait.status) == "open")
             .values(due=True)
             .execution_options(synchronize_session=False)
         )
@@ -263,15 +275,12 @@ def _details_missing(asked: WaitRequest) -> list[FieldError]:
 
 
 async def _waits_already(tx: AsyncSession, asked: WaitRequest) -> bool:
-    ways = {"email": sa.func.lower(col(Wait.email))}
-    same = [ways.get(way, getattr(Wait, way)) == value for way, value in asked.contact.ways.items()]
     found = await tx.scalar(
         sa.select(col(Wait.id))
         .where(
-            col(Wait.name_key) == asked.name_key,
+            same_person(Wait, asked.name_key, asked.contact.ways),
             col(Wait.status) == "open",
             col(Wait.theme) == asked.theme,
-            sa.or_(*same),
         )
         .limit(1)
     )

@@ -12,8 +12,9 @@ RULES = frozenset(
         "attention", "believing", "cards", "changes", "compose", "confirmation", "consequences", "doubles",
         "draw", "explaining", "formats", "ical", "invariants", "itip", "library_names", "mailing",
         "merging", "mime", "offers", "opening", "outcomes", "planning", "plausible", "pools", "reaching",
-        "reminders", "retrying", "rounding", "schedule", "searching", "seatbook", "spelling", "standing",
-        "structured_data", "topics", "validation", "vtimezone", "waitlist",
+        "reminders", "retrying", "rounding", "schedule", "searching", "seat_commands", "seat_counts",
+        "seat_refusals", "seatbook", "seats", "spelling", "standing", "structured_data", "topics",
+        "validation", "vtimezone", "waitlist",
     }
 )  # fmt: skip
 """Files named after a rule: what they decide follows from what they are given, and from nothing else."""

@@ -410,6 +410,11 @@ def test_who_has_a_seat_hears_that_their_other_waits_are_over(part: str, sender:
         ("offered", "fr", "2 places se sont libérées pour vous."),
         ("waitlisted", "fr", "Vous êtes en attente de 2 places ensemble."),
         ("reminder_7d", "fr", "Vous avez 2 places et n’avez rien à faire."),
+        ("offer_expired", "fr", "Les 2 places ne sont plus gardées pour vous."),
+        ("released_unanswered", "fr", "Vos 2 places sont allées à d’autres personnes."),
+        ("released_unanswered", "en", "Your 2 seats have gone to other people."),
+        ("declined", "fr", "Les places iront à d’autres personnes."),
+        ("reconfirm_asked", "fr", "Si vous ne venez pas, d’autres personnes en profiteront."),
     ],
 )
 def test_a_party_is_told_of_all_its_seats(name: str, language: str, expected: str, sender: Sender) -> None:

@@ -133,7 +133,7 @@ async def test_the_public_page_shows_each_step_and_nobodys_name(
     assert found["tickets_hash"] in closed.text
     assert found["seed"] not in opened.text + closed.text
     assert found["seed"] in drawn.text
-    assert "3 demandes étaient dans le tirage. 1 personne a eu une place." in text_of(drawn)
+    assert "3 demandes étaient dans le tirage. 1 demande a eu sa place." in text_of(drawn)
     assert "Demande retirée avant le tirage" in text_of(drawn)
     for page in (opened, closed, drawn):
         assert "Aline" not in page.text

@@ -1,5 +1,6 @@
 """Parties through the service: one registration for several people, by API, web and desk."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -106,6 +107,8 @@ async def test_the_whole_party_is_offered_its_seats_together(instance: Instance)
     assert "Nous prenons les 2 places" in text_of(page)
     await instance.client.post(f"{own_path(party)}/accepter")
     assert "Vous avez 2 places." in text_of(await look(instance, party))
+    question = await instance.client.get(f"{own_path(party)}/annuler")
+    assert "Vos places vont aux personnes suivantes." in text_of(question)
 
 
 async def test_a_party_splits_and_each_part_has_its_own_registration_and_link(instance: Instance) -> None:
@@ -142,6 +145,18 @@ async def test_a_key_makes_a_split_happen_once(instance: Instance) -> None:
     answers = [await instance.client.post(path, headers=headers, json=body) for _ in range(2)]
     assert answers[0].json()["id"] == answers[1].json()["id"]
     assert (await instance.show(party))["party_size"] == 3
+
+
+async def test_the_form_sent_twice_splits_a_party_once(instance: Instance) -> None:
+    session = await session_of(instance, 1)
+    await ask(instance, session, 1)
+    party = await ask(instance, session, 2, 4)
+    form = {"size": "1", "name": "Marc Roy"}
+    path = f"{own_path(party)}/groupe/separer"
+    answers = await asyncio.gather(*(instance.client.post(path, data=form) for _ in range(3)))
+    assert [answer.status_code for answer in answers] == [303] * 3
+    assert (await instance.show(party))["party_size"] == 3
+    assert (await instance.seats(session.id))["waitlisted"] == 2
 
 
 async def test_fewer_come_and_the_next_people_are_asked_at_once(instance: Instance) -> None:

@@ -1,5 +1,6 @@
 """Waiting for many sessions, as people and the team meet it: by HTTP, without JavaScript."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -123,6 +124,29 @@ async def test_who_waits_already_is_asked_whether_it_is_somebody_else(instance: 
     }
     assert (await send(instance, fields)).status_code == 303
     assert (await instance.client.get("/attendre/deja-note")).status_code == 200
+
+
+async def test_one_form_sent_ten_times_at_once_is_one_wait(instance: Instance) -> None:
+    fields = await filled(instance)
+    answers = await asyncio.gather(*(send(instance, fields) for _ in range(10)))
+    assert [answer.status_code for answer in answers] == [303] * 10
+    assert len({answer.headers["location"] for answer in answers}) == 1
+
+
+async def test_the_form_sent_again_for_somebody_else_is_a_wait_of_its_own_once_they_say_so(
+    instance: Instance,
+) -> None:
+    fields = await filled(instance)
+    first = await send(instance, fields)
+    spouse = fields | {"name": "Léon Bouchard"}
+    assert (await send(instance, spouse)).status_code == 409
+
+    theirs = await send(instance, spouse | {"another_person": "1"})
+    again = await send(instance, spouse | {"another_person": "1"})
+
+    assert theirs.status_code == again.status_code == 303
+    assert theirs.headers["location"] == again.headers["location"] != first.headers["location"]
+    assert "Léon Bouchard" in text(await instance.client.get(theirs.headers["location"]))
 
 
 async def test_an_offer_is_answered_on_its_own_page_and_then_the_wait_says_so(instance: Instance) -> None:

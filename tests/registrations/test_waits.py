@@ -416,6 +416,11 @@ async def test_a_wait_that_repeats_itself_is_one(instance: Instance) -> None:
     assert other.status_code == 201
 
 
+async def test_one_person_who_asks_twice_at_once_waits_once(instance: Instance) -> None:
+    answers = await asyncio.gather(*(instance.client.post(WAITS, json=wish()) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
