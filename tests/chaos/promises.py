@@ -197,7 +197,8 @@ def actions_took_effect(heard: Heard, tables: Tables, programme: Programme) -> I
             wanted = {"cancel": "cancelled", "decline": "declined", "accept": "confirmed"}.get(
                 each.request.kind
             )
-            if told is not None and wanted is not None and told != wanted:
+            # Asked again with its key, an action shows what is so by now, which another may have changed.
+            if told is not None and wanted is not None and told != wanted and each.tries == 1:
                 yield f"{_what(each)} was done, and answered {told}"
         final = {"cancel": "cancelled", "decline": "declined"}
         for each in asked:
