@@ -50,7 +50,9 @@ class Figures:
     alone: float | None = _of(1_061, "µs of processor for a message alone, worker and database (`ingest`)")
     rate: float | None = _of(4_777, "messages a second of a replay (`replay`)")
     memory: float | None = _of(228, "MiB of the worker at its highest in a replay (`replay`)")
-    session_bytes: float | None = _of(2_759, "bytes of the database for a session, its cells included (`national-page`)")
+    session_bytes: float | None = _of(
+        2_759, "bytes of the database for a session, its cells included (`national-page`)"
+    )
 
 
 @dataclass(frozen=True, slots=True)

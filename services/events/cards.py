@@ -256,7 +256,7 @@ def drawing(session: PublicSession, language: str) -> LazyString:
     assert session.draw_closes_at is not None
     closes_at = session.draw_closes_at.astimezone(zone(session.timezone))
     return _(
-        "Tirage au sort le %(moment)s : toutes les demandes reçues avant ont la même chance.",
+        "Tirage au sort le %(moment)s : faire sa demande tôt ou tard avant ce moment donne la même chance.",
         moment=formats.at(closes_at, language),
     )
 

@@ -196,7 +196,10 @@ async def transfer(
     await _release_what_is_due(joined)
     kinds = joined.book.terms.kinds
     kind = registration.seat_kind if registration.seat_kind in kinds else kinds[0]
-    if joined.book.seat_for(kind, registration.channel, registration.seats) is None and not may_wait:
+    # Somebody who took no seat here, supporting another, takes one where the session counts everybody.
+    counts_everybody = joined.facts.party.companion_takes_seat
+    seats = registration.party_size if counts_everybody else registration.seats
+    if joined.book.seat_for(kind, registration.channel, seats) is None and not may_wait:
         raise SessionFull
     if await _is_registered(tx, registration, session_id):
         raise AlreadyRegistered
@@ -205,7 +208,7 @@ async def transfer(
         await left.do(Cancel(ref_of(registration)))
         registration.invited = False
         left.telling.restate(registration)
-        successor = _successor(registration, joined, kind)
+        successor = _successor(registration, joined, kind, seats)
         await joined.admit(successor)
     await _copy_answers(tx, registration, successor)
     position = await joined.position(successor) if successor.status == "waitlisted" else None
@@ -310,10 +313,11 @@ async def _reread(tx: AsyncSession, found: Registration) -> None:
         raise AlreadyOver
 
 
-def _successor(registration: Registration, joined: Seating, kind: str) -> Registration:
+def _successor(registration: Registration, joined: Seating, kind: str, seats: int) -> Registration:
     id_ = uuid4()
+    copied = {name: getattr(registration, name) for name in COPIED} | {"seats": seats}
     return Registration(
-        **{name: getattr(registration, name) for name in COPIED},
+        **copied,
         id=id_,
         session_id=joined.row.id,
         status="pending",

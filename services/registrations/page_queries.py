@@ -107,6 +107,7 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         session=session,
         ahead=None if position is None else position - 1,
         offer_expires_at=person.offer_expires_at,
+        had_seat=person.confirmed_at is not None,
         ended_by=_ENDED_BY[ended.cause] if ended else None,
         reason=ended.reason if ended else None,
         before=moved.previous if moved else None,

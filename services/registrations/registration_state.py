@@ -124,7 +124,7 @@ def _before_the_draw(person: RegistrationView, language: str) -> State:
     return State(
         "waiting",
         _("Votre demande attend le tirage au sort du %(moment)s", moment=moment),
-        (number, _("Toutes les demandes reçues avant ont la même chance."), told, nothing),
+        (number, _("Faire sa demande tôt ou tard donne la même chance."), told, nothing),
     )
 
 
@@ -233,7 +233,9 @@ def _cancelled(person: RegistrationView) -> State:
                     "Votre place est libre pour une autre personne. Merci !",
                     "Vos places sont libres pour d’autres personnes. Merci !",
                     person.seats,
-                ),
+                )
+                if person.had_seat
+                else _("Vous n’attendez plus de place. Merci de nous l’avoir dit."),
             ),
         )
     if person.ended_by == "silence":

@@ -39,6 +39,7 @@ class RegistrationView:
     `now_at`: where somebody was transferred from, and to. `granted`: their seat is over capacity. `ticket`:
     their number in the draw, where seats are drawn; `rank`: what it gave them, if they asked in time.
     `notices`: what became of each notice about it; `reach`: how far the newest news came.
+    `had_seat`: whether a seat was ever theirs.
     `is_asked`: whether they still come, and they have said nothing; `has_reconfirmed`: they said so.
     """
 
@@ -56,6 +57,7 @@ class RegistrationView:
     session: SessionView
     ahead: int | None = None
     offer_expires_at: datetime | None = None
+    had_seat: bool = False
     ended_by: str | None = None
     reason: str | None = None
     before: SessionFacts | None = None

@@ -180,7 +180,7 @@ async def test_the_public_page_says_that_nobody_needs_to_hurry(
     ]
 
     assert "Tirage au sort le" in first
-    assert "toutes les demandes reçues avant ont la même chance." in first
+    assert "faire sa demande tôt ou tard avant ce moment donne la même chance." in first
     assert "Participer au tirage" in first
     assert "Le tirage au sort de cet atelier a été annulé." in second
     assert "Participer" not in second

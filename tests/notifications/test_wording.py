@@ -213,7 +213,7 @@ def test_who_asks_for_a_draw_learns_their_number_and_when_it_is(sender: Sender) 
     late = {"closes_at": NOW - timedelta(hours=1)}
     for template in ("body", "words"):
         assert "Votre numéro dans le tirage est le 3." in text(template)
-        assert "ont la même chance" in text(template)
+        assert "donne la même chance" in text(template)
         assert "après les autres demandes" in text(template, **late)
         assert "numéro dans le tirage" not in text(template, **late)
     assert "https://example.org/tirage/7" in text("body")

@@ -41,7 +41,7 @@ async def test_the_form_says_that_nobody_needs_to_hurry(instance: Instance) -> N
     page = await form_of(instance, session.id)
 
     text = text_of(page)
-    assert "toutes les demandes reçues avant ont la même chance." in text
+    assert "faire sa demande tôt ou tard avant ce moment donne la même chance." in text
     assert "Je participe au tirage" in text
     assert "complet" not in text
     assert "aucune place cette année" not in text, "this draw has no lots for a first time"
@@ -216,7 +216,7 @@ async def test_somebody_who_phones_has_the_same_chance(desk: Instance) -> None:
     session = drawn_session(lots=2)
     await desk.hear(session)
     page = await get(desk, f"/guichet/seances/{session.id}/inscrire")
-    assert "ont la même chance" in text_of(page)
+    assert "donne la même chance" in text_of(page)
 
     fields = {"name": "Lise", "phone": "418 555-0123", "channel": "phone", "first_time": "1"}
     found = re.search(r'name="form_id"[^>]*? value="([^"]*)"', page.text)

@@ -67,6 +67,15 @@ async def test_looking_changes_nothing(instance: Instance) -> None:
     assert await instance.announced() == before
 
 
+async def test_who_gives_up_waiting_is_not_thanked_for_a_seat(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1))
+    await instance.hear(session)
+    _first, second = await line_of(instance, session.id, 2)
+    page = text_of(await press(instance, second, "annuler"))
+    assert "Vous n’attendez plus de place." in page
+    assert "place est libre" not in page
+
+
 async def test_giving_up_is_asked_once_and_done_by_a_button(instance: Instance) -> None:
     session = session_state(capacity=SeatCounts(on_site=1))
     await instance.hear(session)

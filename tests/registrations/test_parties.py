@@ -255,6 +255,17 @@ async def test_a_party_is_transferred_as_a_whole_to_where_parties_are_taken(inst
     assert (await instance.seats(there.id))["confirmed"] == 2
 
 
+async def test_a_companion_without_a_seat_is_given_one_where_everybody_counts(instance: Instance) -> None:
+    here = await session_of(instance, 2, party=PartyRule(limit=2, companion_takes_seat=False))
+    there = await session_of(instance, 2, party=PartyRule(limit=2))
+    pair = (await instance.register(here.id, 1, party_size=2, support_companion=True)).json()
+    path = f"/api/registrations/v1/registrations/{pair['id']}/transfer"
+    body = {"reason": "À sa demande", "session_id": str(there.id)}
+    await instance.client.post(path, headers=instance.staff, json=body)
+    assert (await instance.seats(here.id))["confirmed"] == 0
+    assert (await instance.seats(there.id))["confirmed"] == 2
+
+
 async def sql(instance: Instance, statement: str, *values: object) -> None:
     connection = await asyncpg.connect(instance.database.url)
     try:
