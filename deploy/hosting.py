@@ -245,4 +245,4 @@ def given_server(settings: Settings) -> str:
 
 def calendar_domain(settings: Settings) -> str:
     """What follows the @ of this instance's calendar identifiers, for ever."""
-    return settings.calendar_domain or f"{settings.instance}.tournee.internal"
+    return settings.uid_domain

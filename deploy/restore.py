@@ -6,7 +6,8 @@ the backup knows nothing of is taken back. Nobody is told: the cause `restored` 
 above any that was sent. National staff must confirm the new epoch before anything of it counts there.
 
 Groups stay where they are on the bus: all that they could have missed is said again, and what they have read
-since the backup must not be taken for news (a mail would go out twice).
+since the backup must not be taken for news (a mail would go out twice). Only the national view, whose streams
+come from other instances, reads them again (docs/decisions/0021).
 """
 
 import asyncio
@@ -35,13 +36,14 @@ from libs.web import logs
 from libs.web.app import Service
 from services.events import restoring as events
 from services.exporter import restoring as exporter
+from services.national import restoring as national
 from services.notifications import restoring as notifications
 from services.notifications.reached import announce_reached
 from services.registrations import announcing
 from services.registrations import restoring as registrations
 
 _RESTORED = ("events", "registrations", "notifications", "exporter")
-"""Those that announce something or keep what was announced; the national view follows the streams."""
+"""Those that announce something or keep what was announced."""
 
 _LOOK_SECONDS = 0.05
 
@@ -92,6 +94,9 @@ async def restore(settings: Settings, server_url: str) -> None:
         await _restate(services, epoch, standing)
         for service in services.values():
             await _send(service)
+        country = await stack.enter_async_context(opened("national", settings, server_url))
+        streams = await national.read_again(country.database, country.bus)
+        print(f"  vue nationale : {streams} flux à relire")
     print("Tout est redit. Démarrez l’instance, et prévenez le service national : il confirme l’époque.")
 
 
@@ -111,13 +116,15 @@ async def _restate(services: Mapping[str, Service], epoch: int, standing: Standi
         await exporter.remember(tx, epoch, out)
     async with services["notifications"].database.transaction() as tx:
         await notifications.restate(tx, settings, epoch, known[topics.REACHED])
+        people = await notifications.copies(tx)
     await announce_reached(services["notifications"].database, settings)
     async with services["events"].database.transaction() as tx:
         said = await events.restate(tx, settings, epoch, dict(known))
         print(f"  séances : {said} messages")
     async with services["registrations"].database.transaction() as tx:
-        people = await registrations.restate(tx, settings, epoch, known)
-        print(f"  inscriptions : {people}")
+        everybody = {**people, **known[topics.REGISTRATIONS]}
+        told = await registrations.restate(tx, settings, epoch, {**known, topics.REGISTRATIONS: everybody})
+        print(f"  inscriptions : {told}")
     await announcing.announce_seats(services["registrations"].database, settings)
     await announcing.announce_reach(services["registrations"].database, settings)
 

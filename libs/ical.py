@@ -21,6 +21,8 @@ from libs.vtimezone import vtimezone
 PRODID: Final = "-//Tournee//Tournee//FR"
 MEDIA_TYPE: Final = "text/calendar; charset=utf-8"
 COLOUR: Final = "steelblue"  # RFC 7986 takes CSS names only; this one is nearest to the house's blue.
+LIFT: Final = 1_000
+"""By how much SEQUENCE rises when a backup is put back: more than one entry's ever did since the backup."""
 
 Status = Literal["CONFIRMED", "TENTATIVE", "CANCELLED"]
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from libs.messaging.federated import CALENDAR_DOMAIN
 from libs.messaging.kafka.address import SCHEME, read_address
 from libs.messaging.signing import read_key
 from libs.opening_hours import week_of
@@ -43,9 +44,14 @@ def _slug(value: str) -> str:
 
 
 def _domain(value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", value):
+    if value is not None and not re.fullmatch(CALENDAR_DOMAIN, value):
         raise ValueError("donnez un nom de domaine")
     return value
+
+
+def usual_calendar_domain(instance: str) -> str:
+    """What follows the @ of calendar identities where CALENDAR_DOMAIN says nothing else."""
+    return f"{instance}.tournee.internal"
 
 
 def _opening_hours(value: str) -> str:
@@ -171,7 +177,7 @@ class Settings(BaseSettings):
     @property
     def uid_domain(self) -> str:
         """The right side of every calendar UID and Message-ID; it never changes for an instance."""
-        return self.calendar_domain or f"{self.instance}.tournee.internal"
+        return self.calendar_domain or usual_calendar_domain(self.instance)
 
     @property
     def secret(self) -> str:

@@ -114,7 +114,10 @@ class SessionTimes(Contract):
 
 
 class SessionState(SessionTimes):
-    """A session's public facts: an explicit allow-list, never a room link or a staff note."""
+    """A session's public facts: an explicit allow-list, never a room link or a staff note.
+
+    `sequence` is the SEQUENCE (RFC 5545) of its entry in public calendars; None from an older release.
+    """
 
     id: UUID
     status: Literal["published", "held", "cancelled"]
@@ -145,6 +148,7 @@ class SessionState(SessionTimes):
     change_reason: str | None = None
     cancel_reason: str | None = None
     cancelled_at: AwareDatetime | None = None
+    sequence: int | None = None
     updated_at: AwareDatetime
 
 

@@ -16,6 +16,8 @@ LEVELS: tuple[Level, ...] = ("nothing", "sessions", "counts", "profile")
 
 MINUTES = (1, 5, 15, 30, 60, 120, 240, 480, 1440, 2880, 4320, 10080, 20160)
 """Upper edges of the histograms' buckets, in minutes, each of them inside; a last bucket takes the rest."""
+CALENDAR_DOMAIN = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
+"""What may stand on the right side of calendar identities."""
 Histogram = tuple[NonNegativeInt, ...]
 """How many fell into each bucket: `len(MINUTES) + 1` counts, or none at all."""
 
@@ -41,7 +43,8 @@ class FederatedSession(Federated):
     """A session's public facts. `region` is the one that its place belonged to on that day.
 
     `url` is its page at the instance that owns it. `opens_at` is when registration opened on every
-    channel, `cancelled_at` when it was called off.
+    channel, `cancelled_at` when it was called off. `sequence` is the SEQUENCE (RFC 5545) of its entry in the
+    instance's own calendar; None from an instance that doesn't say it yet.
     """
 
     id: UUID
@@ -67,6 +70,7 @@ class FederatedSession(Federated):
     registration_modes: tuple[str, ...] = ()
     url: str = Field(max_length=500)
     cancelled_at: AwareDatetime | None = None
+    sequence: int | None = Field(default=None, ge=0, lt=2**31)
     updated_at: AwareDatetime
 
 
@@ -165,6 +169,8 @@ class Heartbeat(Federated):
     instance: str = Field(max_length=31)
     name: str = Field(max_length=200)
     url: str = Field(max_length=500)
+    calendar_domain: str | None = Field(default=None, pattern=CALENDAR_DOMAIN)
+    """The right side of its sessions' UIDs (RFC 5545); None from an instance that doesn't say it yet."""
     software: str = Field(max_length=60)
     epoch: NonNegativeInt
     at: AwareDatetime

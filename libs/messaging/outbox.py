@@ -113,6 +113,7 @@ class Relay:
         self._database = database
         self._bus = bus
         self._wake = asyncio.Event()
+        self._waits = False
         database.on_commit.append(self._wake.set)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -130,7 +131,9 @@ class Relay:
                 if not (isinstance(error, BusUnavailable) or is_unavailable(error)):
                     raise
                 delay = min(delay * 2, 5.0)
-                log.warning("relay waits %.1f s: %s", delay, type(error).__name__)
+                if not self._waits:
+                    log.warning("relay waits: %s", type(error).__name__)
+                self._waits = True
             await pause(stop, delay)
 
     async def _relay_while_locked(self, connection: Connection, stop: asyncio.Event) -> None:
@@ -148,6 +151,9 @@ class Relay:
 
     async def _carry(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
         await self._bus.publish([_message(row) for row in rows])
+        if self._waits:
+            log.warning("relay goes on")
+            self._waits = False
         # As text: encoding an array costs more.
         await connection.execute(_DELETE, "{" + ",".join([str(row["id"]) for row in rows]) + "}")
 

@@ -68,6 +68,7 @@ def session_state(session: Session, venue: Venue | None, tour: Tour | None) -> S
         change_reason=session.change_reason,
         cancel_reason=session.cancel_reason,
         cancelled_at=session.cancelled_at,
+        sequence=session.sequence,
         starts_at=session.starts_at,
         ends_at=session.ends_at,
         timezone=session.timezone,

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from libs import ical
 from libs.clock import utc_now
 from libs.messaging import topics
 from libs.messaging.outbox import announce
@@ -23,6 +24,9 @@ async def restate(
     `known`: the keys that stand in each stream. A session that the backup hasn't got is taken back.
     """
     await tx.execute(sa.text("update epoch set epoch = :epoch"), {"epoch": epoch})
+    # Calendars that follow the public feed take no entry whose SEQUENCE is lower than the one they have; of
+    # drafts too, which may have been published since the backup.
+    await tx.execute(sa.update(Session).values(sequence=col(Session.sequence) + ical.LIFT))
     sessions = (
         await tx.scalars(
             select(Session).where(col(Session.status) != "draft").order_by(col(Session.id)).with_for_update()

@@ -78,6 +78,7 @@ def allowed_session(state: SessionState, base_url: str) -> FederatedSession:
             registration_modes=state.registration_modes,
             url=f"{base_url}/seances/{state.id}",
             cancelled_at=state.cancelled_at,
+            sequence=state.sequence,
             updated_at=state.updated_at,
         )
     except ValidationError as error:

@@ -66,6 +66,7 @@ async def beat(
         instance=settings.instance,
         name=settings.instance_name,
         url=settings.base_url,
+        calendar_domain=settings.uid_domain,
         software=VERSION,
         epoch=held.epoch,
         at=now,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from libs import ical, vocabularies
 from libs.clock import zone
-from libs.settings import Settings
+from libs.settings import Settings, usual_calendar_domain
 from libs.web.app import Reading, service_of
 from libs.web.conditional import is_known
 from libs.web.i18n import LazyString, _, folder_of, language_of, translate
@@ -98,12 +98,17 @@ def entry(row: SessionRow, language: str) -> ical.Entry:
 
 
 def uid_of(row: SessionRow) -> str:
-    """What the instance calls it in its own feed (`Settings.uid_domain`)."""
-    return f"{row.id}@{row.instance}.tournee.internal"
+    """What the instance calls it in its own feed, on the domain that its heartbeat says."""
+    return f"{row.id}@{row.calendar_domain or usual_calendar_domain(row.instance)}"
 
 
 def sequence_of(row: SessionRow) -> int:
-    """It rises with each change, and over a restore, after which versions may start again lower."""
+    """That of the instance's own feed. Where it isn't said: one that rises with each change.
+
+    Over a restore too, after which versions may start again lower.
+    """
+    if row.sequence is not None:
+        return row.sequence
     return min((max(row.epoch, 1) - 1) * 1_000_000 + row.version, 2**31 - 1)
 
 

@@ -11,7 +11,7 @@ FACTS = (
     " ends_at timestamp, timezone text, starts_at_utc timestamptz, ends_at_utc timestamptz, venue_id uuid,"
     " venue_name text, municipality text, province text, latitude float8, longitude float8,"
     " registration_modes jsonb, url text, opens_at timestamptz, cancelled_at timestamptz,"
-    " updated_at timestamptz, planned int, minutes int, search text"
+    " sequence int, updated_at timestamptz, planned int, minutes int, search text"
 )
 SEATS = (
     "seats_epoch int, seats_version bigint, capacity int, confirmed int, offered int, held int,"
@@ -28,8 +28,8 @@ _PROFILE = (
     " rounded int, as_of timestamptz"
 )
 _HEARTBEAT = (
-    "epoch int, version bigint, name text, url text, software text, sent_at timestamptz, streams jsonb,"
-    " shares jsonb, lag int"
+    "epoch int, version bigint, name text, url text, calendar_domain text, software text,"
+    " sent_at timestamptz, streams jsonb, shares jsonb, lag int"
 )
 _NO_FACTS = {"epoch": "0", "version": "0", "registration_modes": "'[]'::jsonb", "search": "''"}
 _NO_SEATS = {"by_kind": "'{}'::jsonb", "seats_updated_at": "null"}

@@ -74,6 +74,20 @@ REASONS: Mapping[str, LazyString] = {
     "malformed": _("Message illisible"),
 }
 
+DECISIONS: Mapping[str, LazyString] = {
+    "registered": _("Inscrite au registre"),
+    "renamed": _("Renommée"),
+    "regions": _("Régions changées"),
+    "key-added": _("Clé inscrite"),
+    "key-ended": _("Fin d’une clé"),
+    "key-revoked": _("Clé révoquée"),
+    "suspended": _("Suspendue"),
+    "active": _("Remise en activité"),
+    "retired": _("Retirée"),
+    "epoch-confirmed": _("Restauration confirmée"),
+    "session-given": _("Séance attribuée"),
+}
+
 
 def label(words: Mapping[Any, LazyString], id_: str) -> LazyString | str:
     """The words for an id; a newer peer's id stands for itself."""

@@ -31,11 +31,15 @@ class BadCursor(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session as its instance says it. `instance_name` is what the instance calls itself."""
+    """A session as its instance says it. `instance_name` is what the instance calls itself.
+
+    `sequence` and `calendar_domain` are None while the instance hasn't said them.
+    """
 
     id: UUID
     instance: str
     instance_name: str
+    calendar_domain: str | None
     epoch: int
     version: int
     status: str
@@ -62,6 +66,7 @@ class SessionRow:
     url: str
     opens_at: datetime | None
     cancelled_at: datetime | None
+    sequence: int | None
     updated_at: datetime
     planned: int | None
     capacity: int
@@ -100,8 +105,14 @@ class SessionList:
     total: int
 
 
-_PULSE = sa.table("pulse", sa.column("instance"), sa.column("generation"), sa.column("name"))
-_COLUMNS = [S.c[name] for name in SessionRow.__dataclass_fields__ if name != "instance_name"]
+_PULSE = sa.table(
+    "pulse", *(sa.column(name) for name in ("instance", "generation", "name", "calendar_domain"))
+)
+_OF_THE_INSTANCE = ("instance_name", "calendar_domain")
+_COLUMNS = [
+    *(S.c[name] for name in SessionRow.__dataclass_fields__ if name not in _OF_THE_INSTANCE),
+    _PULSE.c.calendar_domain,
+]
 _NAME = sa.func.coalesce(sa.func.nullif(_PULSE.c.name, ""), S.c.instance).label("instance_name")
 _FROM = S.outerjoin(_PULSE, sa.and_(_PULSE.c.instance == S.c.instance, _PULSE.c.generation == S.c.generation))
 
@@ -186,7 +197,9 @@ async def state(
     session: AsyncSession, filters: Filters, period: Period, now: datetime, *, limit: int
 ) -> ListState:
     """The state of the first `limit` sessions that fit, without reading them all."""
-    said = sa.func.concat_ws(" ", S.c.id, S.c.epoch, S.c.version, _NAME).label("said")
+    said = sa.func.concat_ws(" ", S.c.id, S.c.epoch, S.c.version, _NAME, _PULSE.c.calendar_domain).label(
+        "said"
+    )
     first = (
         sa.select(said, S.c.updated_at)
         .select_from(_FROM)

@@ -211,6 +211,7 @@ class NationalSession(Model, table=True):
     url: str | None = None
     opens_at: datetime | None = _instant(default=None)
     cancelled_at: datetime | None = _instant(default=None)
+    sequence: int | None = None
     updated_at: datetime | None = _instant(default=None)
     planned: int | None = None
     minutes: int | None = None
@@ -436,6 +437,7 @@ class Pulse(Model, table=True):
     version: int = Field(default=0, sa_type=sa.BigInteger)
     name: str = ""
     url: str = ""
+    calendar_domain: str | None = None
     software: str = ""
     sent_at: datetime | None = _instant(default=None)
     received_at: datetime = _instant()

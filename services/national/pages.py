@@ -8,6 +8,7 @@ from services.national import (
     indicator_pages,
     pages_calendar,
     pages_instances,
+    pages_registry,
     pages_sessions,
     pages_today,
 )
@@ -19,6 +20,7 @@ _PARTS = (
     calendar_feed,
     pages_calendar,
     pages_instances,
+    pages_registry,
     indicator_pages,
     flux,
 )

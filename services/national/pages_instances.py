@@ -15,13 +15,16 @@ from libs.web.auth import NationalStaff
 from libs.web.i18n import LazyString, _, language_of
 from libs.web.problems import NotFound
 from libs.web.templating import render
-from services.national import labels
+from services.national import labels, queries
 from services.national.asking import HOME
 from services.national.freshness import VOLETS, Hearing, Standing
 from services.national.instance_states import InstanceState, states
+from services.national.pages_registry import done_by
 
 router = APIRouter(include_in_schema=False)
 
+_DECISIONS = 10
+"""How many of the newest are shown."""
 COLOURS = {Standing.LIVE: "free", Standing.OFFLINE: "full", Standing.SUSPENDED: "cancelled"}
 KEY_STATES = {
     "valid": _("en vigueur"),
@@ -46,7 +49,7 @@ async def instances(request: Request, reading: Reading, staff: NationalStaff) ->
 
 @router.get("/national/instances/{slug}")
 async def instance(request: Request, reading: Reading, staff: NationalStaff, slug: str) -> HTMLResponse:
-    """One of them: its keys, what is missing, and why messages of it are kept apart."""
+    """One of them: its keys, what is missing, why messages of it are kept apart, and what was decided."""
     found = await states(reading)
     one = next((one for one in found.instances if one.heard.slug == slug), None)
     if one is None:
@@ -59,6 +62,9 @@ async def instance(request: Request, reading: Reading, staff: NationalStaff, slu
         heard_at=_here(one),
         now=found.now.astimezone(zone(HOME)),
         key_state=lambda key: KEY_STATES[key.state(found.now)],
+        done=done_by(request.query_params),
+        decisions=await queries.log(reading, slug, 0, _DECISIONS),
+        decision=partial(labels.label, labels.DECISIONS),
         **words,
     )
 

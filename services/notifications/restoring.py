@@ -10,7 +10,18 @@ from libs.clock import decision_time
 from libs.messaging.outbox import announce
 from libs.messaging.topics import REACHED
 from libs.settings import Settings
-from services.notifications.models import Reached
+from services.notifications.models import Reached, RegistrationCopy
+
+
+async def copies(tx: AsyncSession) -> Mapping[str, str]:
+    """The registrations that are known here, with their partition keys.
+
+    Whoever was erased between two backups is still among them, while the bus has forgotten that they were.
+    """
+    rows = await tx.execute(
+        sa.select(col(RegistrationCopy.id), col(RegistrationCopy.state)["session_id"].astext)
+    )
+    return {str(id_): session_id for id_, session_id in rows}
 
 
 async def restate(tx: AsyncSession, settings: Settings, epoch: int, known: Mapping[str, str]) -> None:

@@ -28,15 +28,17 @@ def inbox(database: Database, settings: Settings) -> Inbox:
     """The inbox of this service."""
 
     async def session(tx: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
-        # A session that people could register for is cancelled, never erased: a tombstone says nothing.
-        if payload is not None:
-            assert isinstance(payload, SessionState)
-            await apply_session(tx, settings, envelope, payload)
+        if payload is None:
+            await end_session(tx, settings, envelope)
+            return
+        assert isinstance(payload, SessionState)
+        await apply_session(tx, settings, envelope, payload)
 
     async def access(tx: AsyncSession, envelope: Envelope, payload: Payload | None) -> None:
-        if payload is not None:
-            assert isinstance(payload, SessionAccess)
-            await apply_access(tx, settings, envelope, payload)
+        if payload is None:
+            payload = SessionAccess(session_id=UUID(envelope.subject))
+        assert isinstance(payload, SessionAccess)
+        await apply_access(tx, settings, envelope, payload)
 
     handlers = {topics.SESSIONS: session, topics.SESSION_ACCESS: access, topics.REACHED: keep_reached}
     return Inbox(database, handlers)
@@ -62,6 +64,30 @@ async def apply_session(
     seating = before or await Seating.lock(tx, settings, state.id)
     assert seating is not None, "the row was just written"
     await _change(seating, state, None if before is None else before.facts)
+    await seating.finish()
+
+
+async def end_session(tx: AsyncSession, settings: Settings, envelope: Envelope) -> None:
+    """`events` knows the session no more, as after a backup was put back: nobody is left waiting for it.
+
+    Whoever has a seat or waits is told as of any cancellation; what was over stays as it was. The copy stays
+    for those who were registered: retention erases them, counts and ledger need its facts.
+    """
+    row = await _locked_row(tx, UUID(envelope.subject))
+    if envelope.newness <= (row.epoch, row.version):
+        return
+    # Of a session never heard of too: a late copy of what was said before is not to open it.
+    row.epoch, row.version = envelope.epoch, envelope.version
+    await tx.flush()
+    seating = await Seating.lock(tx, settings, row.id)
+    if seating is None or seating.is_over:
+        return
+    before, now = seating.facts, seating.now
+    ended = before.model_copy(
+        update={"status": "cancelled", "cancel_reason": None, "cancelled_at": now, "updated_at": now}
+    )
+    row.facts, row.status = ended.model_dump(mode="json"), ended.status
+    await _change(seating, ended, before)
     await seating.finish()
 
 

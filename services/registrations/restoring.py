@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from libs import ical
 from libs.clock import decision_time
 from libs.messaging import topics
 from libs.messaging.outbox import announce
@@ -15,8 +16,6 @@ from services.registrations import wait_telling
 from services.registrations.models import Registration, SessionCopy, Tally, Wait
 from services.registrations.seating import Seating
 
-LIFT = 1_000
-"""By how much SEQUENCE rises: more than one registration's ever did between two backups."""
 CAUSE = "restored"
 """A cause of which nobody is told."""
 
@@ -31,7 +30,7 @@ async def restate(
     """
     await tx.execute(sa.text("update epoch set epoch = :epoch"), {"epoch": epoch})
     # People's calendars take no entry whose SEQUENCE is lower than one that they have.
-    await tx.execute(sa.update(Registration).values(sequence=col(Registration.sequence) + LIFT))
+    await tx.execute(sa.update(Registration).values(sequence=col(Registration.sequence) + ical.LIFT))
     ids = (await tx.scalars(sa.select(col(SessionCopy.id)).order_by(col(SessionCopy.id)))).all()
     people: set[str] = set()
     for session_id in ids:

@@ -36,6 +36,8 @@ PAGES = (
     "/national/instances",
     "/national/instances/nord-du-quebec",
     "/national/instances/capitale",
+    "/national/instances/capitale/restauration",
+    "/national/instances/capitale/cles/capitale-1/revoquer",
 )
 
 
@@ -63,6 +65,7 @@ async def view(postgres_url: str) -> AsyncIterator[View]:
     await heard(url, "nord-du-quebec", timedelta(hours=2, minutes=10))
     await shares(url, "laurentides", "nothing", "nothing")
     await shares(url, "saguenay", "profile", "nothing")
+    await waits_for_confirmation(url, "capitale")
     folder, port = open_folder(), free_port()
     base_url = f"http://127.0.0.1:{port}"
     defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
@@ -84,6 +87,22 @@ async def view(postgres_url: str) -> AsyncIterator[View]:
     await serving
     await database.close()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+async def waits_for_confirmation(url: str, instance: str) -> None:
+    """The instance says something in a new epoch."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "insert into quarantined"
+            " (topic, instance, position, key, headers, digest, reason, detail, received_at)"
+            " values ($1::text || '.federated.heartbeat', $1::text, 1, $1::text, '{\"ce_epoch\": \"2\"}', $2,"
+            " 'unconfirmed-epoch', '', now())",
+            instance,
+            bytes(32),
+        )
+    finally:
+        await connection.close()
 
 
 async def look(visit: Any, view: View, **how: Any) -> Visitor:

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
+import icalendar
 import pytest
 
 from deploy.postgres import server_url
 from libs.database import database_name, in_database
-from services.registrations.restoring import LIFT
+from libs.ical import LIFT
 from tests.deploy.process import Runner
 from tests.flows.running import RunningInstance, calendar_part
 from tests.waiting import eventually
@@ -64,6 +65,7 @@ async def test_what_was_known_is_said_again_and_nobody_is_told(instance: Running
     await instance.act(bruno, "cancel")
     (_, gone) = await instance.mails_to("Bruno", 2)
     sent = int(calendar_part(gone)["SEQUENCE"])
+    published = await sequence_of(instance, session["id"])
     instance.stop()
     shutil.rmtree(instance.data_dir)
     copy(backup, instance.data_dir)
@@ -76,12 +78,20 @@ async def test_what_was_known_is_said_again_and_nobody_is_told(instance: Running
     assert [(await instance.show(one))["status"] for one in (aline, bruno)] == ["confirmed", "confirmed"]
     assert len(await instance.mails()) == 2, "those of before the backup; of the backup nobody is told"
 
+    assert await sequence_of(instance, session["id"]) == published + LIFT
     moved = {"starts_at": "2027-02-04T14:00", "ends_at": "2027-02-04T16:00", "timezone": "America/Toronto"}
     await instance.post(f"/api/events/v1/sessions/{session['id']}/reschedule", moved)
     await instance.shift_clock("notifications", 600)
     for name in ("Aline", "Bruno"):
         *_, told = await instance.mails_to(name, 2)
         assert int(calendar_part(told)["SEQUENCE"]) > LIFT > sent
+
+
+async def sequence_of(instance: RunningInstance, session_id: str) -> int:
+    """SEQUENCE in the session's public calendar file."""
+    answer = await instance.client.get(f"/seances/{session_id}.ics")
+    (event,) = icalendar.Calendar.from_ical(answer.content).walk("VEVENT")
+    return int(event["SEQUENCE"])
 
 
 async def test_an_instance_that_runs_is_not_restored(instance: RunningInstance) -> None:

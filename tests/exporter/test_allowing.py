@@ -91,6 +91,7 @@ def test_a_session_says_what_the_public_calendar_shows() -> None:
         "registration_modes": ["web", "phone", "desk"],
         "url": f"{URL}/seances/{SESSION}",
         "cancelled_at": None,
+        "sequence": None,
         "updated_at": "2027-01-05T14:00:00Z",
     }
 

@@ -26,6 +26,7 @@ async def test_it_tells_how_much_was_said_and_what_is_shared(region: Region) -> 
     }
     assert (empty.shares, empty.epoch, empty.lag) == ({"public": "counts", "pro": "counts"}, 1, 0)
     assert (empty.instance, empty.name, empty.url) == ("demo", "Capitale-Nationale", "http://testserver")
+    assert empty.calendar_domain == region.settings.uid_domain
 
     await region.hear(said(session_state(), 3), said(seats_state(), 5), said(counts(), 1), said(counts(4), 2))
     await region.raw()

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import icalendar
 import pytest
 
 from libs.messaging.signing import new_secret, read_key
@@ -90,6 +91,45 @@ async def test_an_instance_feeds_its_own_national_view(instance: RunningInstance
     assert shown["url"] == f"{instance.base_url}/seances/{session['id']}"
     (own,) = (await instance.client.get("/api/national/v1/instances", headers=instance.staff)).json()["items"]
     assert (own["instance"], own["own"], own["quarantined"]) == ("demo", True, 0)
+
+
+async def test_the_calendars_of_an_instance_and_of_the_country_hold_one_entry(data_dir: Path) -> None:
+    instance = RunningInstance(data_dir, CALENDAR_DOMAIN="agenda.example.org")
+    try:
+        await instance.start()
+        moved, called_off = await instance.published(), await instance.published(title="Sauvegarder")
+        path = f"/api/events/v1/sessions/{moved['id']}"
+        for day in (4, 5):
+            await instance.post(
+                f"{path}/reschedule",
+                {"starts_at": f"2027-02-0{day}T14:00", "ends_at": f"2027-02-0{day}T16:00"},
+            )
+        await instance.post(f"/api/events/v1/sessions/{called_off['id']}/cancel", {"reason": "Tempête"})
+        await instance.settled()
+
+        own = await entries(instance, "/calendrier.ics")
+        assert {uid: entry["SEQUENCE"] for uid, entry in own.items()} == {
+            f"{moved['id']}@agenda.example.org": 2,
+            f"{called_off['id']}@agenda.example.org": 1,
+        }
+
+        async def alike() -> bool:
+            return await entries(instance, "/national/calendrier.ics") == own
+
+        await eventually(alike)
+    finally:
+        await instance.close()
+
+
+async def entries(instance: RunningInstance, path: str) -> dict[str, dict[str, Any]]:
+    """What makes two entries one and the same in a calendar program, by UID."""
+    answer = await instance.client.get(path, headers=instance.staff)
+    assert answer.status_code == 200
+    said = ("SEQUENCE", "STATUS", "LAST-MODIFIED", "DTSTART", "DTEND")
+    return {
+        str(event["UID"]): {name: event.decoded(name) for name in said}
+        for event in icalendar.Calendar.from_ical(answer.content).walk("VEVENT")
+    }
 
 
 async def test_a_region_is_believed_once_it_is_registered_and_cut_off_without_loss(

@@ -14,7 +14,7 @@ from libs.messaging import topics
 from libs.messaging.bus import Message
 from libs.messaging.postgres import PostgresBus, bus_url, provision_bus
 from libs.web.app import Service
-from services.national import generations, registry
+from services.national import generations, registry, restoring
 from services.national.generations import READ_MODEL, NotCaughtUp, Outcome, RebuildRuns
 from services.national.main import create
 from services.national.registry import BEFORE_ALL
@@ -292,6 +292,42 @@ async def test_after_an_absence_longer_than_tombstones_last_a_new_generation_beg
     rows = await nation.rows("select id from session where generation = 2")
     assert len(rows) == 1
     assert rows[0].id != gone
+
+
+async def test_a_backup_that_was_put_back_is_brought_up_to_date_from_the_streams(country: Country) -> None:
+    """The bus stands where it stood: the group has read what the database knows nothing of."""
+    nation = country.nation
+    estrie = await nation.register(Speaker("estrie"))
+    kept, changed, lost, gone = new_ids(4)
+    said = [estrie.session(id_) for id_ in (kept, changed, gone)]
+    since = [
+        estrie.session(changed, version=2, title="Sauvegarder ses photos"),
+        estrie.session(lost),
+        estrie.session(gone, version=2, gone=True),
+    ]
+    await country.say(*said)
+    async with country.service():
+        await country.caught_up()
+        at_the_backup = await nation.state()
+        await country.say(*since)
+        await country.caught_up()
+        before = await nation.state()
+        number = await generations.begin(nation.database)
+        await country.caught_up(number)
+        await generations.give_up(nation.database, number)
+    async with nation.database.transaction() as session:
+        for table in (*READ_MODEL, "erased", "progress", "session_owner"):
+            await session.execute(sa.text(f"delete from {table}"))
+        await session.execute(sa.text("select setval('generation_number', 1)"))
+    await nation.hear(*said)
+    assert (await nation.state())["session"] == at_the_backup["session"]
+
+    streams = len(topics.federated("any")) * (len(REGIONS) + 1)
+    assert await restoring.read_again(nation.database, country.bus) == streams
+    async with country.service():
+        await country.caught_up()
+        assert await nation.state() == before
+    assert await generations.begin(nation.database) > number, "its group has read the streams"
 
 
 async def test_a_rebuild_that_was_killed_makes_room_for_the_next(nation: Nation) -> None:

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
+
 from services.national import registry
 from services.national.housekeeping import forget_unused_texts
 from tests.national.conftest import US, Nation
-from tests.national.speaking import NOON, Speaker, new_ids
+from tests.national.speaking import NOON, Speaker, heartbeat, new_ids
 
 
 async def test_a_session_and_its_seats_make_one_row_whichever_comes_first(
@@ -168,6 +170,28 @@ async def test_an_instance_was_last_heard_when_it_said_the_newest_thing(
     await nation.hear(estrie.heartbeat(time=datetime(2099, 1, 1, tzinfo=UTC)))
     row = await nation.one("select received_at, clock.decision_time() as now from pulse")
     assert row.received_at <= row.now
+
+
+async def test_calendar_identities_are_kept_as_the_instance_says_them(
+    nation: Nation, estrie: Speaker
+) -> None:
+    await nation.hear(estrie.session(uuid4()), estrie.heartbeat())
+    assert (await nation.one("select sequence, calendar_domain from session, pulse")) == (None, None)
+    await nation.hear(estrie.session(uuid4(), sequence=4), estrie.heartbeat(calendar_domain="agenda.example"))
+    assert (await nation.one("select max(sequence), max(calendar_domain) from session, pulse")) == (
+        4,
+        "agenda.example",
+    )
+
+
+@pytest.mark.parametrize("domain", ["", "agenda.example\r\nATTENDEE:x", "a@b"])
+async def test_what_can_be_no_calendar_domain_is_not_believed(
+    nation: Nation, estrie: Speaker, domain: str
+) -> None:
+    said = heartbeat("estrie").model_copy(update={"calendar_domain": domain})
+    await nation.hear(estrie.say("heartbeat", "estrie", said))
+    assert (await nation.one("select reason, detail from quarantined")).reason == "malformed"
+    assert await nation.rows("select 1 from pulse where calendar_domain is not null") == []
 
 
 async def test_ids_that_nobody_here_knows_are_kept(nation: Nation, estrie: Speaker) -> None:

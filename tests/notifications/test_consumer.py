@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from libs.messaging.contracts import ContactDetails
+from services.notifications import restoring
 from services.notifications.suppressions import suppress
 from tests.notifications.conftest import Office, ShiftClock
 from tests.notifications.facts import Person, cause_of, elsewhere, session_facts
@@ -104,6 +105,15 @@ async def test_an_erased_person_leaves_no_personal_data_and_is_told_nothing_more
     await office.hear(person)
     assert await office.rows("select * from registration") == []
     assert await office.notices(person) == [("confirmed", "superseded"), ("session_changed", "superseded")]
+
+
+async def test_a_restoration_is_told_of_everybody_who_is_known_here(office: Office) -> None:
+    """Whoever is none of `registrations`' any more is then taken back."""
+    person, erased = Person().after("confirmed"), Person().after("confirmed")
+    await office.hear(person, erased)
+    await office.inbox.handle([erased.message(erased=True, version=9)])
+    async with office.database.transaction() as session:
+        assert await restoring.copies(session) == {str(person.id): str(person.state.session_id)}
 
 
 async def test_the_erased_state_ahead_of_its_tombstone_forgets_too(office: Office) -> None:

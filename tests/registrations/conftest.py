@@ -113,6 +113,20 @@ class Instance:
             )
             await self._inbox.handle([Received(message, 0, 0)])
 
+    async def hear_gone(self, topic: topics.Topic, key: UUID, *, version: int = 1, epoch: int = 2) -> None:
+        """Deliver what `deploy.restore` says of a session that the backup of `events` hasn't got."""
+        message = pack(
+            topic,
+            instance="test",
+            key=str(key),
+            partition_key=str(key),
+            epoch=epoch,
+            version=version,
+            time=datetime.now(UTC),
+            payload=None,
+        )
+        await self._inbox.handle([Received(message, 0, 0)])
+
     async def register(self, session_id: UUID, number: int = 1, **changes: Any) -> httpx.Response:
         headers = changes.pop("headers", {})
         if changes.get("channel", "web") != "web":

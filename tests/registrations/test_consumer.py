@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from libs.messaging import topics
 from libs.messaging.contracts import SeatCounts, SessionAccess, SessionState
 from tests.registrations.conftest import Instance, bearer, session_state
 
@@ -134,6 +135,60 @@ async def test_an_older_or_repeated_message_changes_nothing(instance: Instance) 
     assert (await instance.seats(session.id))["confirmed"] == 1
     await instance.hear(changed(session, status="cancelled"), version=1, epoch=2)
     assert (await instance.seats(session.id))["confirmed"] == 0
+
+
+async def test_a_session_that_events_has_lost_ends_for_everybody_who_counted_on_it(
+    instance: Instance,
+) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1))
+    people = await full(instance, session, 2)
+
+    for _ in range(2):
+        await instance.hear_gone(topics.SESSIONS, session.id)
+
+    assert [(await instance.show(person))["status"] for person in people] == ["cancelled", "cancelled"]
+    assert await instance.causes() == ["confirmed", "waitlisted", "session_cancelled", "session_cancelled"]
+    assert (await instance.register(session.id, 3)).json()["type"].endswith("session-cancelled")
+    seats = await instance.seats(session.id)
+    assert (seats["confirmed"], seats["offered"], seats["waitlisted"]) == (0, 0, 0)
+
+
+async def test_a_session_that_is_over_ends_without_a_word(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1))
+    (person,) = await full(instance, session, 1)
+    await instance.hear(moved(session, -timedelta(days=40)), version=2)
+    said = await instance.causes()
+
+    await instance.hear_gone(topics.SESSIONS, session.id)
+
+    assert await instance.causes() == said
+    assert (await instance.show(person))["status"] == "confirmed"
+
+
+async def test_a_late_copy_opens_no_session_that_is_gone_and_a_newer_one_does(instance: Instance) -> None:
+    unknown, known = session_state(), session_state()
+    await instance.hear(known)
+    for session in (unknown, known):
+        await instance.hear_gone(topics.SESSIONS, session.id)
+
+    await instance.hear(unknown, known, version=7)
+    refused = [(await instance.register(session.id)).status_code for session in (unknown, known)]
+    await instance.hear(unknown, known, version=2, epoch=2)
+
+    assert refused == [404, 409]
+    for number, session in enumerate((unknown, known), 1):
+        assert (await instance.register(session.id, number)).json()["status"] == "confirmed"
+
+
+async def test_a_room_link_that_is_gone_is_known_to_nobody_any_more(instance: Instance) -> None:
+    session = session_state(modality="online", capacity=SeatCounts(online=2))
+    await instance.hear(session, SessionAccess(session_id=session.id, online_url="https://a.example.org"))
+    await instance.register(session.id)
+
+    await instance.hear_gone(topics.SESSION_ACCESS, session.id)
+
+    assert await instance.causes() == ["confirmed"]
+    assert (await instance.register(session.id, 2)).status_code == 409
 
 
 async def test_an_online_session_opens_with_its_room_link_whichever_comes_first(instance: Instance) -> None:

@@ -12,11 +12,12 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.structs import TopicPartition
 
 from libs.messaging.backoff import backoff_seconds, pause
-from libs.messaging.bus import Handler, Received
+from libs.messaging.bus import BusUnavailable, Handler, Received
 from libs.messaging.kafka.address import KafkaAddress
 from libs.messaging.kafka.failures import is_away
 from libs.messaging.kafka.records import unpacked
 from libs.messaging.kafka.starting import started
+from libs.messaging.kafka.troubles import Watch
 from libs.messaging.topics import Topic
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Consumer:
         topics: Mapping[str, Topic],
         handler: Handler,
         pace: Pace,
+        watch: Watch,
     ) -> None:
         self._address = address
         self._client_id = client_id
@@ -70,6 +72,7 @@ class Consumer:
         self._topics = topics
         self._handler = handler
         self._pace = pace
+        self._watch = watch
 
     async def run(self, stop: asyncio.Event) -> None:
         failures = 0
@@ -81,9 +84,8 @@ class Consumer:
                 if not is_away(error):
                     raise
                 failures = 1 if member.worked else failures + 1
-                delay = backoff_seconds(failures)
-                log.warning("%s waits %.1f s: %s", self._group, delay, type(error).__name__)
-                await pause(stop, delay)
+                self._watch.hear(f"{self._group} waits: {type(error).__name__}")
+                await pause(stop, backoff_seconds(failures))
 
     def _open(self) -> AIOKafkaConsumer:
         pace = self._pace
@@ -217,10 +219,12 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                     self._busy.discard(part)
                     failures += 1
                     delay = backoff_seconds(failures)
-                    # Without the error's text, which may quote a person's data.
-                    log.warning(
-                        "%s %d will be delivered again in %.1f s: %s", *part, delay, type(error).__name__
-                    )
+                    # Another bus that is away says so itself, once.
+                    if failures == 1 or not isinstance(error, BusUnavailable):
+                        # Without the error's text, which may quote a person's data.
+                        log.warning(
+                            "%s %d will be delivered again in %.1f s: %s", *part, delay, type(error).__name__
+                        )
             await pause(leaving, delay)
         return False
 

@@ -15,6 +15,7 @@ from libs.messaging.kafka.names import Names
 from libs.messaging.kafka.provision import MARKS_PER_LAG
 from libs.messaging.kafka.publisher import Publisher
 from libs.messaging.kafka.records import MARK, packed
+from libs.messaging.kafka.troubles import Watch, hold_back
 from libs.messaging.partitions import partition_of
 from libs.messaging.topics import Topic
 
@@ -44,12 +45,14 @@ class KafkaBus:
         self._pace = pace or Pace()
         self._client_id = f"{instance}.{service}.{member or f'{socket.gethostname()}-{os.getpid()}'}"
         self._publisher = Publisher(self._address, self._client_id, answer_seconds=delivery_seconds)
-        self._line = Line(
-            self._address, self._client_id, answer_seconds=min(ANSWER_SECONDS, delivery_seconds)
-        )
+        answer_seconds = min(ANSWER_SECONDS, delivery_seconds)
+        self._line = Line(self._address, self._client_id, answer_seconds=answer_seconds)
+        self._watch = Watch(self._address, self._client_id, answer_seconds=answer_seconds)
+        hold_back()
 
     async def publish(self, messages: Sequence[Message]) -> None:
         if messages:
+            self._watch.start()
             topic = self._names.topic
             await self._publisher.append(
                 [((topic(one.topic), partition_of(one)), packed(one)) for one in messages]
@@ -58,9 +61,16 @@ class KafkaBus:
     async def consume(
         self, group: str, topics: Sequence[Topic], handler: Handler, stop: asyncio.Event
     ) -> None:
+        self._watch.start()
         by_name = {self._names.topic(topic): topic for topic in topics}
         consumer = Consumer(
-            self._address, self._client_id, self._names.group(group), by_name, handler, self._pace
+            self._address,
+            self._client_id,
+            self._names.group(group),
+            by_name,
+            handler,
+            self._pace,
+            self._watch,
         )
         await consumer.run(stop)
 
@@ -112,6 +122,7 @@ class KafkaBus:
         )
 
     async def close(self) -> None:
+        await self._watch.close()
         await self._publisher.close()
         await self._line.close()
 

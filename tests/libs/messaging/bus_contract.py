@@ -490,7 +490,7 @@ class BusContract:
             await bus.publish([message(topic, "a", "before")])
             await collector.have(1)
             await broker.cut_connections()
-            await _published(bus, [message(topic, "a", "after")])
+            await published(bus, [message(topic, "a", "after")])
             await eventually(lambda: "after" in collector.values)
 
     async def test_consuming_and_publishing_go_on_after_the_broker_restarts(
@@ -504,7 +504,7 @@ class BusContract:
             with pytest.raises(BusUnavailable):
                 await bus.publish([message(topic, "a", "while it is away")])
             broker.start()
-            await _published(bus, [message(topic, "a", "after")])
+            await published(bus, [message(topic, "a", "after")])
             await eventually(lambda: "after" in collector.values)
         assert "before" in collector.values
 
@@ -517,7 +517,7 @@ class BusContract:
             with pytest.raises(BusUnavailable):
                 await bus.lag("g", [topic])
             broker.start()
-            await _published(bus, [message(topic, "a")])
+            await published(bus, [message(topic, "a")])
             await collector.have(1)
 
     async def test_consuming_stops_while_the_broker_is_away(
@@ -585,7 +585,7 @@ def _partitions(collector: Collector) -> set[int]:
     return {one.partition for one in collector.received}
 
 
-async def _published(bus: Bus, messages: Sequence[Message]) -> None:
+async def published(bus: Bus, messages: Sequence[Message]) -> None:
     """Publish as the relay does: again and again, until it went through."""
 
     async def done() -> bool:

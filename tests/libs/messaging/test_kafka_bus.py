@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import os
 import shutil
 import subprocess
@@ -12,26 +13,30 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiokafka import errors
 from aiokafka.client import AIOKafkaClient
 
 from deploy.kafka.broker import Cluster
-from libs.messaging.bus import Received
+from libs.messaging.bus import BusUnavailable, Received
 from libs.messaging.kafka.consumer import Pace
 from libs.messaging.kafka.provision import CannotServe, config_of, provision_kafka
 from libs.messaging.kafka.records import unpacked
 from libs.messaging.kafka.starting import started
 from libs.messaging.kafka.transport import KafkaBus
+from libs.messaging.kafka.troubles import hold_back
 from libs.messaging.partitions import partition_of
 from libs.messaging.topics import Topic, federated
 from tests.cuttable import cuttable_line
 from tests.libs.messaging.bus_contract import (
     BusContract,
+    Collector,
     TopicMaker,
     consuming,
     everything,
     message,
     nothing_left,
     numbered,
+    published,
 )
 from tests.libs.messaging.kafka_broker import INSTANCE, KafkaBroker, alter, bus_of, records
 from tests.waiting import eventually
@@ -107,6 +112,68 @@ class TestPlaces:
         await bus.close()
         assert "estrie.federated.seats" in names
         assert not any(name.startswith(INSTANCE) for name in names)
+
+
+class TestOutages:
+    """What an operator reads while a broker is away."""
+
+    @pytest.fixture
+    async def topic(self, broker: KafkaBroker, request: pytest.FixtureRequest) -> Topic:
+        topic = Topic(f"o_{request.function.__name__[:60]}", "both", ("both",))
+        await broker.create(topic)
+        return topic
+
+    async def test_an_outage_is_said_once_and_its_end_too(
+        self, broker: KafkaBroker, topic: Topic, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bus, collector = broker.bus(), Collector()
+
+        def said(text: str) -> int:
+            return sum(text in record.getMessage() for record in caplog.records)
+
+        try:
+            async with consuming(bus, "g", [topic], collector):
+                await bus.publish([message(topic, "a", "before")])
+                await collector.have(1)
+                broker.stop()
+                await eventually(lambda: said("Kafka doesn't answer"))
+                for _ in range(2):
+                    with pytest.raises(BusUnavailable):
+                        await bus.publish([message(topic, "a", "while it is away")])
+                assert said("answers again") == 0
+                broker.start()
+                await eventually(lambda: said("Kafka answers again"))
+                await published(bus, [message(topic, "a", "after")])
+                await eventually(lambda: "after" in collector.values)
+        finally:
+            await bus.close()
+        assert (said("Kafka doesn't answer"), said("Kafka answers again")) == (1, 1)
+        others = [record.getMessage() for record in caplog.records if record.name.startswith("aiokafka")]
+        assert others == []
+
+    async def test_what_the_client_says_of_anything_else_is_not_held_back(
+        self, broker: KafkaBroker, topic: Topic, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bus = broker.bus()
+        try:
+            await bus.publish([message(topic, "a", "1")])
+            client = logging.getLogger("aiokafka")
+            client.error("Topic %s is not authorized for this client", "seats")
+            client.error("Unable connect to node with id %s: %s", 1, errors.NodeNotReadyError())
+        finally:
+            await bus.close()
+        assert [record.getMessage() for record in caplog.records if record.name == "aiokafka"] == [
+            "Topic seats is not authorized for this client"
+        ]
+
+    async def test_nothing_is_held_back_where_nobody_looks_into_it(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        hold_back()
+        logging.getLogger("aiokafka").error("Unable connect to node with id %s: %s", 1, OSError("refused"))
+        assert [record.getMessage() for record in caplog.records] == [
+            "Unable connect to node with id 1: refused"
+        ]
 
 
 class TestMembership:

@@ -74,6 +74,17 @@ async def test_the_feed_holds_what_the_page_shows_under_the_sessions_own_names(l
         assert "ATTENDEE" not in event
 
 
+async def test_an_entry_is_the_one_that_the_instance_has_in_its_own_feed(land: Land) -> None:
+    row = land.coming(region="05")[0]
+    before, _events = await feed(land, region="05")
+    await land.run("update pulse set calendar_domain = 'agenda.example.org' where instance = 'estrie'")
+    await land.run("update session set sequence = 3 where id = :id", id=row["id"])
+    after, events = await feed(land, region="05")
+    assert after.headers["etag"] != before.headers["etag"]
+    (event,) = [event for event in events if str(event["UID"]).startswith(str(row["id"]))]
+    assert (str(event["UID"]), event["SEQUENCE"]) == (f"{row['id']}@agenda.example.org", 3)
+
+
 async def test_a_reader_who_has_it_is_told_so(land: Land) -> None:
     answer, _events = await feed(land, region="05")
     again = await land.staff.get(
