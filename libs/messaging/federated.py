@@ -107,7 +107,10 @@ class OperationalCounts(Federated):
     channel: str = Field(max_length=20)
     modality: Literal["on_site", "online", "hybrid"]
     registrations: dict[str, NonNegativeInt] = {}
-    """By state: `confirmed`, `waitlisted`, `offered`, `attended`, `absent`, `excused`, `cancelled`, …"""
+    """By state: `confirmed`, `waitlisted`, `offered`, `attended`, `absent`, `excused`, `cancelled`, …
+
+    Who waits for many sessions at once is in it once, or where a seat was given or an offer answered.
+    """
     confirmed_at_start: NonNegativeInt = 0
     waitlisted_at_start: NonNegativeInt = 0
     attended_minutes: NonNegativeInt = 0
@@ -118,7 +121,8 @@ class OperationalCounts(Federated):
     answer_minutes: Histogram = ()
     """From an offer to its acceptance."""
     minutes_from_opening: Histogram = ()
-    """From the opening of registration to each registration."""
+    """From the opening of registration to each registration; who came by a wait for many sessions, which
+    joins lines by itself, isn't in it."""
     as_of: AwareDatetime
 
 

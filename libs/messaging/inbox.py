@@ -33,11 +33,17 @@ _PARK = sa.text(
 
 
 class Inbox:
-    """Applies messages of several topics to one service's database."""
+    """Applies messages of several topics to one service's database.
 
-    def __init__(self, database: Database, handlers: Mapping[Topic, Apply]) -> None:
+    `by_key`: the messages of a batch take effect in the order of their keys, those of one key as they came.
+    For handlers that lock what the key names: two batches, or a batch and somebody else who locks several
+    of these things in the order of their ids, then never wait for each other.
+    """
+
+    def __init__(self, database: Database, handlers: Mapping[Topic, Apply], *, by_key: bool = False) -> None:
         self._database = database
         self._handlers = handlers
+        self._by_key = by_key
 
     @property
     def topics(self) -> Sequence[Topic]:
@@ -46,6 +52,8 @@ class Inbox:
     async def handle(self, batch: Sequence[Received]) -> None:
         """One transaction for the batch; if it fails, one for each member. A bus handler."""
         messages = [received.message for received in batch]
+        if self._by_key:
+            messages.sort(key=lambda message: message.key)
         try:
             await self._apply_all(messages)
         except Exception as error:

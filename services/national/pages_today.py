@@ -122,7 +122,7 @@ def _map(page: Today) -> object:
     return tiles.svg(
         page.map(),
         id_="pays",
-        title=page.say(_("Personnes en attente d’une place, par région")),
+        title=page.say(_("Demandes en attente d’une place, par région")),
         description=page.say(description),
         elsewhere=page.say(_("Ailleurs au Canada")),
         patterns=PATTERNS,

@@ -102,10 +102,11 @@ class Today:
             if to_come
             else ngettext("séance", "séances", total.sessions)
         )
+        waiting = ngettext("demande en attente d’une place", "demandes en attente d’une place", total.waiting)
         return [
             Figure(texts[0], sessions, "I1"),
             Figure(texts[1], ngettext("inscription", "inscriptions", total.confirmed), "I4"),
-            Figure(texts[2], _("en attente d’une place"), "I9"),
+            Figure(texts[2], waiting, "I9"),
             Figure(share, _("des places prises"), "I8"),
         ]
 

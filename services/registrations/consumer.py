@@ -41,7 +41,8 @@ def inbox(database: Database, settings: Settings) -> Inbox:
         await apply_access(tx, settings, envelope, payload)
 
     handlers = {topics.SESSIONS: session, topics.SESSION_ACCESS: access, topics.REACHED: keep_reached}
-    return Inbox(database, handlers)
+    # A session's key is its id, and sessions are locked in the order of their ids (ADR 15).
+    return Inbox(database, handlers, by_key=True)
 
 
 async def apply_session(

@@ -25,6 +25,7 @@ from services.registrations.registration_view import STATUSES
 from services.registrations.session_view import SessionView
 from services.registrations.signup_choices import seat_kind_label
 from services.registrations.spelling import read_back
+from services.registrations.wait_view import WAIT_STATES, places_of, theme_of
 
 router = APIRouter(prefix="/guichet", include_in_schema=False)
 
@@ -65,13 +66,18 @@ async def search(request: Request, staff: Staff, tx: Reading) -> Response:
     """People by name, telephone, e-mail or number: by POST, so that no name stands in an address."""
     text = (await read_form(request)).get("q", "")
     found = await page_queries.search(tx, text) if text else []
-    if len(found) == 1 and read_back(text) is not None:
-        return RedirectResponse(f"/guichet/inscriptions/{found[0].registration.id}", 303)
+    waits = await page_queries.search_waits(tx, text) if text else ()
+    if len(found) + len(waits) == 1 and read_back(text) is not None:
+        path = f"attentes/{waits[0].id}" if waits else f"inscriptions/{found[0].registration.id}"
+        return RedirectResponse(f"/guichet/{path}", 303)
+    language = language_of(request)
     return render(
         request,
         "desk/search.html",
         asked_text=text,
         found=found,
+        waits=[(wait, theme_of(wait, language), places_of(wait, language)) for wait in waits],
+        wait_states=WAIT_STATES,
         many=page_queries.MANY,
         statuses=STATUSES,
     )

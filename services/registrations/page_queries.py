@@ -233,10 +233,16 @@ async def coming(tx: AsyncSession) -> Sequence[SessionView]:
 
 
 async def search(tx: AsyncSession, text: str) -> list[Found]:
-    """People by confirmation number, telephone, e-mail or parts of a name; the coming sessions first."""
-    condition = _matching(text)
+    """People by confirmation number, telephone, e-mail or parts of a name; the coming sessions first.
+
+    Of a wait for many sessions the mere places in lines are found by their own number alone: the wait
+    itself is found (`search_waits`), and leads to them.
+    """
+    condition = _matching(Registration, text)
     if condition is None:
         return []
+    if read_back(text) is None:
+        condition = sa.and_(condition, sa.not_(_MERE_PLACE))
     now = await decision_time(tx)
     rows = (
         await tx.execute(
@@ -256,22 +262,41 @@ async def search(tx: AsyncSession, text: str) -> list[Found]:
     return [Found(row[0], views[row[1].id]) for row in rows]
 
 
-def _matching(text: str) -> sa.ColumnElement[bool] | None:
+async def search_waits(tx: AsyncSession, text: str) -> Sequence[Wait]:
+    """Waits for many sessions, by the same words as people; those that last first, the newest of them."""
+    condition = _matching(Wait, text)
+    if condition is None:
+        return ()
+    rows = await tx.scalars(
+        sa.select(Wait)
+        .where(condition, col(Wait.name) != "")
+        .order_by(col(Wait.status) != "open", col(Wait.created_at).desc(), col(Wait.id))
+        .limit(MANY)
+    )
+    return rows.all()
+
+
+def _matching(who: type[Registration] | type[Wait], text: str) -> sa.ColumnElement[bool] | None:
+    """Whom the desk looks for; None if what was typed is too little to look for anybody."""
     number = read_back(text)
     if number is not None:
-        return col(Registration.confirmation_number) == number
+        return col(who.confirmation_number) == number
     if "@" in text:
-        return sa.func.lower(col(Registration.email)) == text.lower()
+        return sa.func.lower(col(who.email)) == text.lower()
     digits = _digits(text)
     if digits is not None:
-        return sa.or_(
-            sa.func.strpos(col(Registration.mobile), digits) > 0,
-            sa.func.strpos(col(Registration.phone), digits) > 0,
-        )
+        return sa.or_(sa.func.strpos(col(who.mobile), digits) > 0, sa.func.strpos(col(who.phone), digits) > 0)
     words = name_key(text).split()
     if len("".join(words)) < 2:
         return None
-    return sa.and_(*(sa.func.strpos(col(Registration.name_key), word) > 0 for word in words))
+    return sa.and_(*(sa.func.strpos(col(who.name_key), word) > 0 for word in words))
+
+
+_MERE_PLACE = sa.and_(
+    col(Registration.wait_id).is_not(None),
+    col(Registration.status).in_(("waitlisted", "cancelled")),
+    col(Registration.confirmed_at).is_(None),
+)
 
 
 def _digits(text: str) -> str | None:

@@ -37,6 +37,7 @@ class Participation:
     """One registration, as it counts. `at_start`: its state when the session began, None before that.
 
     `people`: how many come by it; each of a party takes part, who asked once and answers once.
+    `by_wait`: it came of a wait for many sessions, which joins lines by itself: it was in no hurry.
     """
 
     channel: str
@@ -44,6 +45,7 @@ class Participation:
     asked_at: datetime
     at_start: str | None = None
     people: int = 1
+    by_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,9 @@ def _add(session: CountedSession, counts: dict[tuple[Kind, str], _Counts]) -> No
         cell.confirmed_at_start += one.people * (one.at_start in SEATED)
         cell.waitlisted_at_start += one.people * (one.at_start == "waitlisted")
         cell.attended_minutes += one.people * round(lasts) * (one.status == "attended")
-        # Who was there before the opening that is said now, because it was put off, waited for nothing.
-        cell.waits.append(max(0.0, _minutes(one.asked_at - session.opened_at)))
+        if not one.by_wait:
+            # Who was there before the opening that is said now, because it was put off, waited for nothing.
+            cell.waits.append(max(0.0, _minutes(one.asked_at - session.opened_at)))
     for offer in session.offers:
         cell = of(_known(offer.channel, "channels"))
         cell.offers_made += 1

@@ -17,6 +17,7 @@ from libs.messaging.contracts import SessionState
 from services.registrations.profiles import Figure, Group, Visit
 from services.registrations.seat_history import History, Moment, history
 from services.registrations.tallies import CountedSession, Participation, kind_of
+from services.registrations.wait_counting import counted_stops
 
 _ENTRIES_AT_ONCE = 500
 """Of the ledger, read and counted in one go: some 20 ms of a process that also serves requests."""
@@ -25,7 +26,10 @@ _SESSIONS_AT_ONCE = 25
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What tells whether a session's counts can have changed. `month` is that of its local start."""
+    """What tells whether a session's counts can have changed. `month` is that of its local start.
+
+    `stops`: a digest of which stops of waits count here, because other sessions have a say in that.
+    """
 
     id: UUID
     month: str
@@ -34,6 +38,7 @@ class Head:
     last_entry: int
     walk_ins: int
     begun: bool
+    stops: str
 
 
 async def heads(tx: AsyncSession, now: datetime, month: str | None = None) -> list[Head]:
@@ -120,7 +125,12 @@ async def _counted(
                     opened_at=_opened_at(state, past),
                     participations=[
                         Participation(
-                            row.channel, row.status, row.created_at, at_start.get(row.seq), row.party_size
+                            row.channel,
+                            row.status,
+                            row.created_at,
+                            at_start.get(row.seq),
+                            row.party_size,
+                            by_wait=row.by_wait,
                         )
                         for row in people.get(head.id, ())
                     ],
@@ -156,17 +166,26 @@ def _utc(day: date) -> datetime:
 
 
 # A session's local month is in its facts: no zone is ever named in SQL.
+_STOPS_OF_MONTH = counted_stops(
+    "select wait_id from registration join session on session.id = session_id"
+    " where cast(:month as text) is null or starts_at between :first and :after"
+)
 _HEADS = sa.text(
-    """
+    f"""
+    with stop as ({_STOPS_OF_MONTH}), digest as (
+        select session_id, md5(string_agg(seq::text, ' ' order by seq)) as stops
+        from stop where counts group by session_id
+    )
     select session.id, substr(facts ->> 'starts_at', 1, 7) as month, epoch, version, last_entry,
-        coalesce(walk_ins, 0) as walk_ins, starts_at <= :now as begun
+        coalesce(walk_ins, 0) as walk_ins, starts_at <= :now as begun, coalesce(stops, '') as stops
     from session left join session_outcome on session_outcome.session_id = session.id
+        left join digest on digest.session_id = session.id
     where facts is not null and (
         cast(:month as text) is null
         or (starts_at between :first and :after and substr(facts ->> 'starts_at', 1, 7) = :month)
     )
     order by session.id
-    """
+    """  # noqa: S608 - constants
 ).bindparams(
     sa.bindparam("first", type_=sa.DateTime(timezone=True)),
     sa.bindparam("after", type_=sa.DateTime(timezone=True)),
@@ -175,10 +194,15 @@ _HEADS = sa.text(
 _FACTS = sa.text("select id, facts from session where id = any(:ids)").columns(
     sa.column("id", sa.Uuid()), sa.column("facts", JSONB())
 )
+_STOPS_OF_SESSIONS = counted_stops("select wait_id from registration where session_id = any(:ids)")
 _PEOPLE = sa.text(
-    "select session_id, seq, channel, status, created_at, party_size from registration"
-    " where session_id = any(:ids)"
-    " order by session_id, seq"
+    f"""
+    with stop as ({_STOPS_OF_SESSIONS})
+    select session_id, seq, channel, status, created_at, party_size, wait_id is not null as by_wait
+    from registration
+    where session_id = any(:ids) and (wait_id is null or id in (select id from stop where counts))
+    order by session_id, seq
+    """  # noqa: S608 - constants
 )
 _LEDGER = sa.text(
     "select session_id, at, touched::text as touched from seat_ledger where session_id = any(:ids)"

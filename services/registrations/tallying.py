@@ -36,7 +36,7 @@ _LOOK_SECONDS = 60.0
 _NIGHT = timedelta(hours=9)
 """A day of counting begins at 9:00 UTC: in the small hours from Newfoundland to British Columbia, so that
 the month which it finds over is over everywhere."""
-_RULES = 1
+_RULES = 2
 """Raise it when the rules of counting change: every month is then counted anew."""
 _ONE_AT_A_TIME = 7_031_907  # any number that no other advisory lock of this database uses
 

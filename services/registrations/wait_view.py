@@ -14,6 +14,14 @@ from services.registrations.registration_view import ROUTES, STATUSES
 from services.registrations.session_view import people_ahead, place
 from services.registrations.wait_queries import Stop
 
+WAIT_STATES = {
+    "open": _("En attente"),
+    "found": _("A une place"),
+    "ended": _("N’attend plus"),
+    "over": _("Sans place, dernier jour passé"),
+}
+"""What became of a wait, in a word for the team."""
+
 
 @dataclass(frozen=True, slots=True)
 class StopView:

@@ -208,7 +208,7 @@ async def test_the_page_lives_without_moving_the_focus(view: View, visit: Any) -
     assert await page.evaluate("document.activeElement === window.focused")
     assert await page.locator("details").first.evaluate("d => d.open")
     # Said politely, once, for who can't see it.
-    assert re.search(r"\d+ en attente d’une place", await page.locator("#annonce").inner_text())
+    assert re.search(r"\d+ demandes? en attente d’une place", await page.locator("#annonce").inner_text())
     await visitor.check_page()
 
 

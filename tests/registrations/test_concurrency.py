@@ -2,10 +2,16 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime
+from uuid import UUID
 
 import asyncpg
 
+from libs.messaging import topics
+from libs.messaging.bus import Received
 from libs.messaging.contracts import SeatCounts
+from libs.messaging.envelope import pack
+from services.registrations.consumer import inbox
 from services.registrations.timers import Timers
 from tests.registrations.conftest import Instance, bearer, session_state
 
@@ -62,6 +68,57 @@ async def test_a_storm_of_cancellations_answers_and_newcomers_breaks_no_rule(ins
     rows = await _count_by_status(instance)
     assert (rows.get("confirmed", 0), rows.get("offered", 0)) == (seats["confirmed"], seats["offered"])
     assert seats["available"] == 0 or seats["waitlisted"] == 0, "no free seat while somebody waits"
+
+
+async def test_a_batch_about_several_sessions_waits_for_the_first_without_holding_the_last(
+    instance: Instance,
+) -> None:
+    """Whatever the order of its messages: who accepts locks the sessions of a wait one after the other."""
+    first, last = [session_state(id=UUID(int=number)) for number in (1, 2)]
+    await instance.hear(first, last)
+    batch = [
+        Received(
+            pack(
+                topics.SESSIONS,
+                instance="test",
+                key=str(session.id),
+                partition_key=str(session.id),
+                epoch=1,
+                version=2,
+                time=datetime.now(UTC),
+                payload=session.model_copy(update={"title": "Le nuage, pas à pas"}),
+            ),
+            0,
+            offset,
+        )
+        for offset, session in enumerate((last, first))
+    ]
+    somebody, watcher = [await asyncpg.connect(instance.database.url) for _ in range(2)]
+    try:
+        async with somebody.transaction():
+            await somebody.execute(f"{_LOCK} for no key update", first.id)
+            heard = asyncio.create_task(inbox(instance.database, instance.settings).handle(batch))
+            while not await watcher.fetchval(_SOMEBODY_WAITS):
+                assert not heard.done(), "the batch must wait for the first session"
+                await asyncio.sleep(0.01)
+            # Where the batch holds this one, both would wait for ever: PostgreSQL ends one of them.
+            await somebody.execute(f"{_LOCK} for no key update nowait", last.id)
+    finally:
+        await somebody.close()
+        await watcher.close()
+    await heard
+
+    for session in (first, last):
+        page = await instance.client.get(f"/inscription/{session.id}")
+        assert "Le nuage" in page.text
+
+
+_LOCK = "select from session where id = $1"
+_SOMEBODY_WAITS = """
+select exists (
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+)
+"""
 
 
 async def _announce_seats(instance: Instance) -> None:

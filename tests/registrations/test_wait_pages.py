@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.registrations.conftest import Instance, problem, session_state
-from tests.registrations.test_waits import begin, full
+from services.registrations.retention import erase_due
+from tests.registrations.conftest import Instance, ShiftClock, bearer, problem, session_state
+from tests.registrations.test_waits import WAITS, answer, begin, full
 
 DAY = datetime.now(UTC).date()
 
@@ -228,3 +229,57 @@ async def test_the_desk_replaces_the_link(instance: Instance) -> None:
 async def test_only_the_team_sees_waits_at_the_desk(instance: Instance) -> None:
     answer = await instance.client.get("/guichet/attentes", headers={"Accept": "application/json"})
     assert problem(answer) in ("unauthorized", "sign-in")
+
+
+@pytest.mark.parametrize("asked", ["bouchard", "ODILE", "odile1@example.org", "555-0142"])
+async def test_the_desk_finds_a_wait_once_not_each_of_its_lines(instance: Instance, asked: str) -> None:
+    for days in (5, 6, 7):
+        await full(instance, in_days=days)
+    wait = await begin(instance, contact={"email": "odile1@example.org", "mobile": "418 555-0142"})
+    assert len(wait["stops"]) == 3
+
+    page = await send(instance, {"q": asked}, "/guichet/recherche")
+
+    assert "1 attente de plusieurs séances trouvée" in text(page)
+    assert f'href="/guichet/attentes/{wait["id"]}"' in page.text
+    assert "inscription trouvée" not in text(page), "the wait leads to its lines"
+    assert "Aucune inscription trouvée" not in text(page)
+
+
+async def test_the_numbers_of_a_wait_and_of_its_lines_lead_straight_there(instance: Instance) -> None:
+    await full(instance)
+    wait = await begin(instance)
+    (stop,) = wait["stops"]
+    of_the_stop = (await instance.show({"id": stop["registration_id"]}))["confirmation_number"]
+
+    for number, path in (
+        (wait["confirmation_number"], f"/guichet/attentes/{wait['id']}"),
+        (of_the_stop, f"/guichet/inscriptions/{stop['registration_id']}"),
+    ):
+        found = await send(instance, {"q": number}, "/guichet/recherche")
+        assert (found.status_code, found.headers["location"]) == (303, path)
+
+
+async def test_a_seat_that_came_of_a_wait_is_found_beside_it(instance: Instance) -> None:
+    session = session_state()
+    await instance.hear(session)
+    wait = await begin(instance)
+    await answer(instance, wait, session, "accept")
+
+    page = await send(instance, {"q": "odile bouchard"}, "/guichet/recherche")
+
+    assert "1 inscription trouvée" in text(page)
+    assert "A une place" in text(page)
+
+
+async def test_who_was_erased_from_a_wait_is_found_no_more(
+    instance: Instance, shift_clock: ShiftClock
+) -> None:
+    wait = await begin(instance)
+    await instance.client.delete(f"{WAITS}/{wait['id']}", headers=bearer(wait))
+    await shift_clock(instance.database, timedelta(days=instance.settings.identity_days + 1))
+    await erase_due(instance.database, instance.settings)
+
+    for asked in ("odile", wait["confirmation_number"]):
+        page = await send(instance, {"q": asked}, "/guichet/recherche")
+        assert "Aucune inscription trouvée" in text(page)

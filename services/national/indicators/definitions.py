@@ -93,11 +93,13 @@ _ALL: Final = (
     Indicator(
         "I4",
         _("Inscriptions"),
-        _("Nombre d’inscriptions : places prises, places offertes et personnes en attente."),
+        _("Nombre d’inscriptions : places prises, places offertes et demandes en attente."),
         _(
             "Des participations, pas des personnes. Sans canal ni état, le nombre suit les places "
             "publiques, en direct, et ne compte pas les inscriptions annulées. Par canal ou par état, il "
-            "vient des décomptes quotidiens et compte toutes les inscriptions, même annulées."
+            "vient des décomptes quotidiens et compte toutes les inscriptions, même annulées. Qui attend "
+            "plusieurs séances à la fois compte, en direct, dans la file de chacune ; dans les décomptes, "
+            "son attente compte une fois, ou à chaque séance où une place lui a été offerte."
         ),
         (
             Measure("", None, "sessions", SESSION_DIMENSIONS, (Count("live", ("live",)),), "total"),
@@ -171,7 +173,10 @@ _ALL: Final = (
             "Inscriptions encore en attente au début de la séance, divisées par les places prises et les "
             "attentes à ce moment."
         ),
-        _("Les personnes qui ont renoncé avant le début ne comptent pas."),
+        _(
+            "Les personnes qui ont renoncé avant le début ne comptent pas. Qui attend plusieurs séances à la "
+            "fois compte une seule fois, tant qu’aucune place ne lui a été offerte."
+        ),
         (
             Measure(
                 "",
@@ -191,7 +196,10 @@ _ALL: Final = (
         "I10",
         _("Places offertes à la liste d’attente"),
         _("Offres acceptées divisées par les offres faites, et délai médian avant de répondre oui."),
-        _("Le délai médian est lu dans des tranches : il est dit avec la tranche où il se trouve."),
+        _(
+            "Le délai médian est lu dans des tranches : il est dit avec la tranche où il se trouve. Une "
+            "offre qui tombe parce que la personne en a accepté une autre compte parmi les offres faites."
+        ),
         (
             Measure(
                 "conversion",
@@ -244,7 +252,10 @@ _ALL: Final = (
             "Inscriptions faites avec de l’aide (téléphone, comptoir, organisme référent, papier), divisées "
             "par toutes les inscriptions. Écart entre leur taux de présence et celui du Web."
         ),
-        _("Un écart au-dessus de zéro : on vient davantage après une inscription assistée."),
+        _(
+            "Un écart au-dessus de zéro : on vient davantage après une inscription assistée. L’attente de "
+            "plusieurs séances compte comme pour I4, dans les décomptes."
+        ),
         (
             Measure(
                 "share",
@@ -280,7 +291,8 @@ _ALL: Final = (
         ),
         _(
             "Le délai médian est lu dans des tranches : il est dit avec la tranche où il se trouve. Les "
-            "places libérées s’ajouteront quand les instances les compteront."
+            "places libérées s’ajouteront quand les instances les compteront. L’attente de plusieurs séances "
+            "n’a pas de délai : elle entre d’elle-même dans chaque file, dès l’ouverture."
         ),
         (
             Measure(

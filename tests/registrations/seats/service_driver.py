@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import orjson
 
+from libs.manage_tokens import manage_token
 from libs.messaging.contracts import SessionAccess, SessionState
 from services.registrations.draw import commitment
 from services.registrations.timers import Timers
@@ -184,6 +185,12 @@ class ServiceDriver:
         """Somebody of whom the service made a registration by itself."""
         self._answers[name] = found | {"manage_token": found["manage_url"].rpartition("/")[2]}
         self._names[UUID(found["id"])] = name
+
+    def meet(self, id_: UUID, name: str) -> None:
+        """Somebody who came here by a wait for many sessions."""
+        if id_ not in self._names:
+            token = manage_token(self._instance.settings.secret, id_, 1)
+            self._know({"id": str(id_), "manage_url": f"/{token}"}, name)
 
     def state(self) -> Observed:
         people = self._run(self._connection.fetch(PEOPLE, self.session_id))
