@@ -328,13 +328,18 @@ class RegistrationState(Contract):
 class Attempt(Contract):
     """One try to tell somebody something.
 
-    `result` is a code: `sent`, `delayed`, what the team noted (`no_answer`), or what a server answered
-    (`RCPT 550 5.1.1`), never anybody's words. `at` is None where it wasn't kept.
+    `number` counts from 1 over all the routes of a notice. `result` is a word: `sent`, `delayed`, `refused`,
+    or what the team noted (`no_answer`); `code` what a server said of it (`RCPT 550 5.1.1`), never anybody's
+    words. `at` is the last of `times` tries in a row with the same result. What was said before tries were
+    kept has no number, perhaps no time, and the code in the place of the result.
     """
 
     route: str
     result: str
     at: AwareDatetime | None = None
+    number: int | None = None
+    code: str | None = None
+    times: int = 1
 
 
 class NoticeOutcome(Contract):
