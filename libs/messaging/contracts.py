@@ -272,6 +272,9 @@ class Cause(Contract):
     `wait` is set in the causes of a wait for many sessions (`wait_noted`, `wait_ended`, `wait_over`): their
     `session` stands for its period, and begins and ends with the last day. `ends_wait`: with this seat the
     person's wait for any other is over.
+
+    `office_week`: where `offer_expires_at` was counted in the hours in which the team is there, those hours,
+    from Monday to Sunday in minutes after midnight; public holidays count for none.
     """
 
     epoch: int
@@ -284,6 +287,7 @@ class Cause(Contract):
     seat_kind: str = "on_site"
     position: int | None = None
     offer_expires_at: AwareDatetime | None = None
+    office_week: tuple[tuple[tuple[int, int], ...], ...] | None = None
     silence_frees: bool = False
     """Of a question whether somebody still comes: whether the seat goes if they never answer."""
     reason: str | None = None

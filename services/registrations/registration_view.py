@@ -1,10 +1,12 @@
 """A registration as pages show it, and the sentence that says where it stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from libs.messaging.contracts import NoticeOutcome, SessionFacts, SessionState
+from libs.opening_hours import Ranges
 from libs.web import formats
 from libs.web.i18n import LazyString, _, ngettext
 from services.registrations.explaining import waits_for_more
@@ -54,6 +56,8 @@ class RegistrationView:
     session: SessionView
     ahead: int | None = None
     offer_expires_at: datetime | None = None
+    office_week: tuple[Ranges, ...] | None = None
+    """The team's hours, where the time to answer an offer is counted in them."""
     ended_by: str | None = None
     reason: str | None = None
     before: SessionFacts | None = None
@@ -349,7 +353,20 @@ def _offered(person: RegistrationView, language: str) -> State:
         person.seats,
         deadline=formats.full_stop(deadline),
     )
-    return State("attention", text, (passes_on,))
+    return State("attention", text, (*counted_hours(person.office_week, language), passes_on))
+
+
+def counted_hours(week: Sequence[Ranges] | None, language: str) -> tuple[LazyString, ...]:
+    """What a deadline that is counted in the team's hours needs to be understood."""
+    if week is None:
+        return ()
+    hours = formats.opening(week, language)
+    return (
+        _(
+            "Ce délai compte seulement les heures où l’équipe est là : %(hours)s, sauf les jours fériés.",
+            hours=hours,
+        ),
+    )
 
 
 def _cancelled(person: RegistrationView) -> State:
