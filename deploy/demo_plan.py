@@ -1,4 +1,4 @@
-"""What the demonstration instance shows: a tour of the Capitale-Nationale, planned from a day and a seed."""
+"""What the demonstration shows: a tour of the Capitale-Nationale, planned from an instant and a seed."""
 
 import csv
 import random
@@ -12,6 +12,7 @@ from typing import Any
 from libs.vocabularies import DATA
 from services.events.reference import reference_id
 from services.events.search import search_text
+from services.registrations.draw import PAUSE
 
 REGION = "03"
 ZONE = "America/Toronto"
@@ -31,6 +32,10 @@ STOPS = (
 )
 _WORKDAYS = (0, 1, 3, 5, 6, 8, 10, 12, 14, 16)
 """Which of the coming working days each stop takes."""
+_DRAW_CLOSES_IN = timedelta(minutes=6)
+"""From the start to the closing of the draw that can be watched; it must be published before."""
+_HELD_BEFORE = (2, 5, 9)
+"""How many working days ago each session took place that attendance is noted of."""
 _FIRST_DAY_IN = 3
 """Days from today to the earliest stop: nobody is called the evening before."""
 
@@ -59,7 +64,9 @@ class PlannedStop:
 class PlannedSession:
     """A session: its fields, the stop it belongs to (None: online), and the people who want to come.
 
-    `then` is what happens after they registered: `someone_cancels`, `moved`, `cancelled`.
+    `then` is what happens after they registered: `someone_cancels`, `moved`, `cancelled`, or `held`: it moves
+    into the past, where each person's outcome is noted, and how many came without being registered. What
+    `is_alone` belongs to no tour: the programme's continuous offer.
     """
 
     key: str
@@ -68,13 +75,24 @@ class PlannedSession:
     people: tuple[Person, ...] = ()
     then: str = ""
     change: Mapping[str, Any] | None = None
+    outcomes: tuple[str, ...] = ()
+    walk_ins: int = 0
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
+    """`waits`: people who wait for a seat at any of many sessions; `drawn_at`: of the first draw."""
+
     tour: Mapping[str, Any]
     stops: tuple[PlannedStop, ...]
     sessions: tuple[PlannedSession, ...]
+    waits: tuple[Person, ...]
+    drawn_at: datetime
+
+    def capacity(self, key: str) -> int:
+        """How many seats a session has that is on site alone."""
+        return next(int(one.fields["capacity"]) for one in self.sessions if one.key == key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +112,13 @@ def synthetic_names() -> Names:
     return Names(given, family)
 
 
-def plan(today: date, names: Names, seed: int = SEED) -> DemoPlan:
-    """The whole demonstration for an instance that starts on `today`; the same for the same seed."""
+def plan(now: datetime, names: Names, seed: int = SEED) -> DemoPlan:
+    """The whole demonstration for an instance that starts `now` (in ZONE); the same for the same seed."""
+    today = now.date()
     days = _stop_days(today)
     crowd = _Crowd(names, seed)
-    sessions = tuple(_sessions(days, crowd))
+    closes_at = now.replace(second=0, microsecond=0) + _DRAW_CLOSES_IN
+    sessions = (*_sessions(days, crowd), *_draws(days, crowd, closes_at), *_past_sessions(today, crowd))
     window = {"first": today.isoformat(), "last": (days[-1] + timedelta(weeks=2)).isoformat()}
     return DemoPlan(
         tour={
@@ -117,6 +137,8 @@ def plan(today: date, names: Names, seed: int = SEED) -> DemoPlan:
             for number, ((source_id, accessibility), day) in enumerate(zip(STOPS, days, strict=True))
         ),
         sessions=sessions,
+        waits=(_waiting(crowd, days),),
+        drawn_at=closes_at + PAUSE,
     )
 
 
@@ -130,9 +152,13 @@ def _working_days(first: date) -> Iterator[date]:
     """From `first` on: no weekend, and no day between Christmas Eve and the second of January."""
     day = first
     while True:
-        if day.weekday() < 5 and (day.month, day.day) not in _HOLIDAYS:
+        if _is_working_day(day):
             yield day
         day += timedelta(days=1)
+
+
+def _is_working_day(day: date) -> bool:
+    return day.weekday() < 5 and (day.month, day.day) not in _HOLIDAYS
 
 
 _HOLIDAYS = frozenset({(12, day) for day in range(24, 32)} | {(1, 1), (1, 2), (6, 24), (7, 1)})
@@ -273,6 +299,96 @@ def _sessions(days: Sequence[date], crowd: _Crowd) -> Iterator[PlannedSession]:
         },
         crowd.draw(2, "web", "phone", seat_kind="online"),
     )  # fmt: skip
+
+
+def _draws(days: Sequence[date], crowd: _Crowd, closes_at: datetime) -> Iterator[PlannedSession]:
+    """A party, a draw that is some days away, and one that is held while one looks on."""
+
+    def by_lot(closing: datetime) -> dict[str, Any]:
+        rule = {"closes_at": closing.isoformat(timespec="minutes"), "first_time_lots": 2}
+        return {"waitlist": {"policy": "draw", "draw": rule}}
+
+    def fields(activity: str, **given: Any) -> dict[str, Any]:
+        return {
+            "activity_id": str(reference_id(f"alphanumerique-{activity}")),
+            "modality": "on_site",
+            **given,
+        }
+
+    yield PlannedSession(
+        "party", 4,
+        fields(
+            "internet-chercher", capacity=10, party={"limit": 4, "gather_hours": 24},
+            **_times(days[4], "10:00", 120),
+        ),
+        crowd.draw(1) + crowd.draw(1, party_size=3),
+    )  # fmt: skip
+    closing = datetime.combine(days[9] - timedelta(days=2), time(12))
+    yield PlannedSession(
+        "draw", 9,
+        fields("donnees-nuage", capacity=3, **by_lot(closing), **_times(days[9], "10:00", 120)),
+        crowd.draw(2) + crowd.draw(2, consents=["first_time_draw"]),
+    )  # fmt: skip
+    yield PlannedSession(
+        "drawn", None,
+        fields(
+            "fausses-nouvelles", capacity=3, venue_id=_venue(3), **by_lot(closes_at.replace(tzinfo=None)),
+            **_times(days[8], "18:30", 90),
+        ),
+        crowd.draw(4) + crowd.draw(2, consents=["first_time_draw"]),
+        is_alone=True,
+    )  # fmt: skip
+
+
+def _past_sessions(today: date, crowd: _Crowd) -> Iterator[PlannedSession]:
+    """Sessions that took place: planned for later, as nobody registers for the past, then moved there."""
+    came, absent, excused = ("attended",), ("absent",), ("excused",)
+    held = (
+        ("courriel-pas-a-pas", came * 4 + absent, 2),
+        ("ordinateur-premiers-pas", came * 3 + absent, 0),
+        ("securite-fraudes", came * 4 + excused, 5),
+    )
+    later = next(_working_days(today + timedelta(weeks=4)))
+    for number, (days_ago, (activity, outcomes, walk_ins)) in enumerate(zip(_HELD_BEFORE, held, strict=True)):
+        yield PlannedSession(
+            f"held_{number + 1}", None,
+            {
+                "activity_id": str(reference_id(f"alphanumerique-{activity}")), "modality": "on_site",
+                "venue_id": _venue(number), "capacity": 12, "registration_modes": ["phone", "desk"],
+                **_times(later, "13:30", 120),
+            },
+            crowd.draw(len(outcomes), "phone", "desk", "desk"),
+            then="held",
+            change={
+                **_times(_working_day_before(today, days_ago), "13:30", 120),
+                "reason": "La séance a déjà eu lieu.",
+            },
+            outcomes=outcomes, walk_ins=walk_ins, is_alone=True,
+        )  # fmt: skip
+
+
+def _waiting(crowd: _Crowd, days: Sequence[date]) -> Person:
+    """Somebody who would come to any workshop on tablets, wherever it is: all of them are full."""
+    (person,) = crowd.draw(1, "web")
+    wish = {
+        "theme": "tablette",
+        "regions": [REGION],
+        "first_day": days[0].isoformat(),
+        "last_day": days[-1].isoformat(),
+    }
+    return Person({**person.body, **wish})
+
+
+def _venue(number: int) -> str:
+    return str(reference_id(STOPS[number][0]))
+
+
+def _working_day_before(day: date, count: int) -> date:
+    """The working day that is `count` of them before `day`."""
+    while count:
+        day -= timedelta(days=1)
+        count -= _is_working_day(day)
+    return day
 
 
 def _times(day: date, start: str, minutes: int) -> dict[str, str]:

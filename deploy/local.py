@@ -17,7 +17,8 @@ import httpx
 import uvloop
 from pydantic import SecretStr
 
-from deploy import demo, mailcatcher, postgres
+from deploy import demo, mailcatcher, postgres, tallies
+from deploy.audit import registrations_url
 from deploy.binaries import NoPostgres
 from deploy.buses import server_database
 from deploy.datadir import DataDir, DataDirBusy, DataDirUnusable
@@ -170,6 +171,8 @@ async def tell_ready(settings: Settings, shows_token: bool) -> None:
     for name, place in [*places, *links]:
         say(f"  {name:<34}{place}")
     say("\nPour arrêter : Ctrl+C.")
+    if links:
+        await _count(settings)
 
 
 async def _demonstrated(settings: Settings) -> Sequence[tuple[str, str]]:
@@ -178,11 +181,20 @@ async def _demonstrated(settings: Settings) -> Sequence[tuple[str, str]]:
     here = settings.model_copy(update={"public_url": None}).base_url
     say(f"Tournée répond sur {here}/")
     try:
-        summary = await demo.load(here, _token(settings), say)
+        summary = await demo.load(here, _token(settings), settings.data_dir, say)
     except (demo.DemoFailed, httpx.HTTPError) as error:
         print(f"La démonstration n’a pas pu être chargée : {error}", file=sys.stderr)
         return []
     return summary.links if summary else []
+
+
+async def _count(settings: Settings) -> None:
+    """What the country is told nightly, told now: its indicators aren't empty on the first day."""
+    try:
+        await tallies.count(registrations_url(settings), settings)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
 
 
 def _token(settings: Settings) -> str:

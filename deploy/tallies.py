@@ -18,7 +18,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     try:
-        announced = asyncio.run(_count(url, settings))
+        announced = asyncio.run(count(url, settings))
     except OSError:
         print("La base de données ne répond pas. Démarrez l’instance (make run), puis recommencez.")
         return 2
@@ -26,7 +26,8 @@ def main() -> int:
     return 0
 
 
-async def _count(url: str, settings: Settings) -> int:
+async def count(url: str, settings: Settings) -> int:
+    """Count in the database of `registrations` at `url`; how many counts that announced."""
     database = Database(url, pool_size=1, application_name="tournee tallies")
     try:
         return await Tallying(database, settings).count()

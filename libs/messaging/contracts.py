@@ -276,6 +276,9 @@ class Cause(Contract):
     `wait` is set in the causes of a wait for many sessions (`wait_noted`, `wait_ended`, `wait_over`): their
     `session` stands for its period, and begins and ends with the last day. `ends_wait`: with this seat the
     person's wait for any other is over.
+
+    `office_week`: where `offer_expires_at` was counted in the hours in which the team is there, those hours,
+    from Monday to Sunday in minutes after midnight; public holidays count for none.
     """
 
     epoch: int
@@ -288,6 +291,7 @@ class Cause(Contract):
     seat_kind: str = "on_site"
     position: int | None = None
     offer_expires_at: AwareDatetime | None = None
+    office_week: tuple[tuple[tuple[int, int], ...], ...] | None = None
     silence_frees: bool = False
     """Of a question whether somebody still comes: whether the seat goes if they never answer."""
     reason: str | None = None
@@ -332,13 +336,18 @@ class RegistrationState(Contract):
 class Attempt(Contract):
     """One try to tell somebody something.
 
-    `result` is a code: `sent`, `delayed`, what the team noted (`no_answer`), or what a server answered
-    (`RCPT 550 5.1.1`), never anybody's words. `at` is None where it wasn't kept.
+    `number` counts from 1 over all the routes of a notice. `result` is a word: `sent`, `delayed`, `refused`,
+    or what the team noted (`no_answer`); `code` what a server said of it (`RCPT 550 5.1.1`), never anybody's
+    words. `at` is the last of `times` tries in a row with the same result. What was said before tries were
+    kept has no number, perhaps no time, and the code in the place of the result.
     """
 
     route: str
     result: str
     at: AwareDatetime | None = None
+    number: int | None = None
+    code: str | None = None
+    times: int = 1
 
 
 class NoticeOutcome(Contract):

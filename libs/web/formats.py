@@ -7,8 +7,8 @@ each of them as a filter that already knows the language: `{{ start|long_date }}
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from babel.dates import get_day_names, get_month_names, get_timezone_name
 from markupsafe import Markup
 
 from libs.clock import zone as named_zone
+from libs.opening_hours import DAY_MINUTES, Ranges
 
 NBSP: Final = "\u00a0"
 
@@ -161,6 +162,41 @@ def duration(length: timedelta, language: str) -> str:
     if minutes or not hours:
         parts.append(_counted(minutes, "minute", "minutes", language))
     return " ".join(parts)
+
+
+def opening(week: Sequence[Ranges], language: str) -> str:
+    """When a team is there: « du lundi au vendredi, de 9 h à 12 h et de 13 h à 16 h ».
+
+    Days with the same hours are said together, what differs after a semicolon; a closed day isn't named.
+    """
+    together: dict[Ranges, list[int]] = {}
+    for number_, ranges in enumerate(week):
+        if ranges:
+            together.setdefault(ranges, []).append(number_)
+    parts = [f"{_days(days, language)}, {_hours(ranges, language)}" for ranges, days in together.items()]
+    return ("; " if language == "en" else f"{NBSP}; ").join(parts)
+
+
+def _days(numbers: Sequence[int], language: str) -> str:
+    names = [_DAYS[_known(language)][number_] for number_ in numbers]
+    if len(numbers) < 3 or numbers[-1] - numbers[0] >= len(numbers):
+        return listing(names, language)
+    return f"{names[0]} to {names[-1]}" if language == "en" else f"du {names[0]} au {names[-1]}"
+
+
+def _hours(ranges: Ranges, language: str) -> str:
+    link = ("from", "to") if language == "en" else ("de", "à")
+    return listing(
+        (f"{link[0]} {_minute(start, language)} {link[1]} {_minute(end, language)}" for start, end in ranges),
+        language,
+    )
+
+
+def _minute(minute: int, language: str) -> str:
+    """A minute after midnight as a time; the last one is the midnight at the day's end."""
+    if minute == DAY_MINUTES:
+        return "midnight" if language == "en" else "minuit"
+    return time_of_day(time(*divmod(minute, 60)), language)
 
 
 def iso(moment: date | datetime) -> str:

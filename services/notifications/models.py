@@ -169,7 +169,7 @@ class Attempt(Model, table=True):
 class Reached(Model, table=True):
     """That what became of a registration's notices is to be said again, and which version was said last.
 
-    A trigger on `delivery` marks it; `gone`: the person is erased, and with them what was said.
+    Triggers on `delivery` and `attempt` mark it; `gone`: the person is erased, and with them what was said.
     """
 
     __tablename__ = "reached"

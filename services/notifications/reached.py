@@ -1,13 +1,12 @@
 """Announcing whom the notices reached and whom not, by which routes it was tried: the stream `reached`.
 
-A trigger marks what changed in the transaction of the change; many changes of one registration are said as
-one, a second later at most.
+Triggers on `delivery` and `attempt` mark what changed in the transaction of the change, a late receipt too;
+many changes of one registration are said as one, a second later at most.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -106,9 +105,18 @@ async def _announce_next(tx: AsyncSession, settings: Settings) -> int:
 
 async def _notices(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[NoticeOutcome]]:
     """What became of each notice of these registrations, in the order of their causes."""
-    calls: dict[UUID, list[Attempt]] = {}
-    for row in await tx.execute(_CALLS, {"ids": list(ids)}):
-        calls.setdefault(row.delivery_id, []).append(Attempt(route=row.route, result=row.outcome, at=row.at))
+    tries: dict[UUID, list[Attempt]] = {}
+    for row in await tx.execute(_ATTEMPTS, {"ids": list(ids)}):
+        tries.setdefault(row.delivery_id, []).append(
+            Attempt(
+                route=row.route,
+                result=row.result,
+                at=row.at,
+                number=row.number,
+                code=row.code,
+                times=row.times,
+            )
+        )
     found: dict[UUID, list[NoticeOutcome]] = {}
     for row in await tx.execute(_DELIVERIES, {"ids": list(ids)}):
         found.setdefault(row.registration_id, []).append(
@@ -119,24 +127,17 @@ async def _notices(tx: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[Not
                 outcome=_OUTCOMES[row.status],
                 route=row.route,
                 at=row.sent_at or row.created_at,
-                tried=attempts(row, calls.get(row.id, ())),
+                tried=every_try(row.tried_routes, tries.get(row.id, ())),
             )
         )
     return found
 
 
-def attempts(delivery: Any, calls: Sequence[Attempt]) -> tuple[Attempt, ...]:
-    """The tries of a notice: what the mail server said, then the calls and letters that the team noted."""
-    by_mail = []
-    if delivery.status == "sent":
-        by_mail = [Attempt(route=delivery.route, result="sent", at=delivery.sent_at)]
-    elif delivery.last_error is not None and delivery.status == "queued" and delivery.route == "email":
-        by_mail = [Attempt(route="email", result="delayed")]
-    elif delivery.last_error is not None:
-        by_mail = [Attempt(route="email", result=delivery.last_error)]
-    elif "email" in delivery.tried_routes:
-        by_mail = [Attempt(route="email", result="refused")]
-    return (*by_mail, *calls)
+def every_try(given_up: Collection[str], kept: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """The tries of a notice in their order, first the routes that were given up before tries were kept."""
+    known = {attempt.route for attempt in kept}
+    before = [Attempt(route=route, result="refused") for route in given_up if route not in known]
+    return (*before, *kept)
 
 
 _MARKED = sa.text(
@@ -153,14 +154,14 @@ _MARKED = sa.text(
 )
 _DELIVERIES = sa.text(
     """
-    select id, registration_id, epoch, version, cause, status, route, tried_routes, last_error, sent_at,
-        created_at
+    select id, registration_id, epoch, version, cause, status, route, tried_routes, sent_at, created_at
     from delivery where registration_id = any(:ids) order by registration_id, epoch, version, cause
     """
 )
-_CALLS = sa.text(
+_ATTEMPTS = sa.text(
     """
-    select delivery_id, o.route, outcome, at from call_outcome o join delivery d on d.id = o.delivery_id
-    where d.registration_id = any(:ids) order by delivery_id, number
+    select a.delivery_id, a.number, a.at, a.route, a.result, a.code, a.times
+    from attempt a join delivery d on d.id = a.delivery_id
+    where d.registration_id = any(:ids) order by a.delivery_id, a.number
     """
 )

@@ -134,6 +134,7 @@ def _context(
         "place_before": one_line(before.venue) if before is not None and before.venue else None,
         "online_before": before is not None and is_by_video(before),
         "offer_ends_at": offer_ends_at,
+        "office_week": cause.office_week,
         "offer_ends_today": offer_ends_at is not None and offer_ends_at.date() == today,
         "days_left": (session.starts_at.date() - today).days,
         "has_invitation": method_of(cause) == "REQUEST",

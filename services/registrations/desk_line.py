@@ -25,6 +25,7 @@ from services.registrations.offers import LAST_DAY
 from services.registrations.problems import RegistrationUnknown
 from services.registrations.queries import InLine
 from services.registrations.reached import reach_of_all
+from services.registrations.registration_state import counted_hours
 from services.registrations.session_view import SessionView
 from services.registrations.signup_choices import channel_label, seat_kind_label
 from services.registrations.waitlist import HIGHEST_PRIORITY
@@ -84,6 +85,10 @@ async def line_page(
         409 if refused else 200,
         session=session,
         offered=offered,
+        counted={
+            id_: counted_hours(week, language)
+            for id_, week in (await page_queries.office_weeks(tx, offered)).items()
+        },
         last_day=session.facts.starts_at_utc - session.now <= LAST_DAY,
         may_act=session.facts.status == "published" and session.facts.starts_at_utc > session.now,
         waiting=len(line),

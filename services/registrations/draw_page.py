@@ -1,5 +1,6 @@
 """The public page of a draw (`/tirage/{session_id}`): rules, tickets, result, and how to check it."""
 
+import json
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -30,4 +31,6 @@ async def show(request: Request, session_id: UUID) -> Response:
         drawn_at=None if draw.drawn_at is None else session.local(draw.drawn_at),
         seated=sum(outcome == "confirmed" for _ticket, _rank, outcome in draw.result or ()),
         lots=dict(draw.tickets or ()),
+        # As the recipe of docs/draw.md reads it: the page alone is enough to check a draw.
+        rules=json.dumps(draw.rules, sort_keys=True),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from libs.messaging.contracts import Attempt, NoticeOutcome
 from libs.web import formats
-from libs.web.i18n import LazyString, _
+from libs.web.i18n import LazyString, _, ngettext
 from services.registrations.reaching import ROUTES, result_label
 from services.registrations.registration_view import RegistrationView
 
@@ -61,7 +61,11 @@ def cause_label(notice: NoticeOutcome) -> LazyString:
 
 
 def _try(attempt: Attempt, person: RegistrationView, language: str) -> LazyString:
-    route, result = ROUTES.get(attempt.route) or _("autrement"), result_label(attempt.result)
+    route, result = ROUTES.get(attempt.route) or _("autrement"), result_label(attempt)
+    if attempt.times > 1:
+        result = ngettext(
+            "%(result)s, %(count)s fois", "%(result)s, %(count)s fois", attempt.times, result=result
+        )
     if attempt.at is None:
         return _("%(route)s : %(result)s", route=route, result=result)
     moment = formats.at(person.session.local(attempt.at), language)

@@ -30,3 +30,11 @@ def expires_at(
     hours = timedelta(hours=offer_hours)
     end = now + hours if office is None else office.after(now, hours)
     return max(now + SHORTEST, min(end, now + left / 2))
+
+
+def counts_office_hours(end: datetime, now: datetime, offer_hours: float, office: OfficeHours | None) -> bool:
+    """Whether an offer made `now` ends at `end` because its hours were counted while the `office` is open.
+
+    Not so where half of the time until the session, or the last day, gave its end.
+    """
+    return office is not None and end == office.after(now, timedelta(hours=offer_hours))

@@ -1,6 +1,6 @@
 """Reads for the pages: a session with its seats, a registration with its place, the desk's searches."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from libs.clock import decision_time
 from libs.messaging.contracts import Alternative, Cause, SeatsOfKind, SessionState
+from libs.opening_hours import Ranges
 from libs.settings import Settings
 from services.registrations import queries
 from services.registrations.inputs import RegistrationRequest, name_key
@@ -108,6 +109,7 @@ async def registration_view(tx: AsyncSession, registration_id: UUID) -> Registra
         ahead=None if position is None else position - 1,
         offer_expires_at=person.offer_expires_at,
         had_seat=person.confirmed_at is not None,
+        office_week=(await office_weeks(tx, [person])).get(person.id),
         ended_by=_ENDED_BY[ended.cause] if ended else None,
         reason=ended.reason if ended else None,
         before=moved.previous if moved else None,
@@ -344,6 +346,24 @@ async def _views(
 
 def _is_from_today_on(view: SessionView) -> bool:
     return view.facts.ends_at.date() >= view.local(view.now).date()
+
+
+async def office_weeks(tx: AsyncSession, people: Collection[Registration]) -> dict[UUID, tuple[Ranges, ...]]:
+    """Of those to whom a seat is offered: the team's hours, where the time to answer is counted in them."""
+    ends = {person.id: person.offer_expires_at for person in people if person.offer_expires_at is not None}
+    if not ends:
+        return {}
+    rows = await tx.execute(
+        sa.select(col(RegistrationCause.registration_id), col(RegistrationCause.body)).where(
+            col(RegistrationCause.registration_id).in_(ends), col(RegistrationCause.cause) == "offered"
+        )
+    )
+    offers = [(row.registration_id, Cause.model_validate(row.body)) for row in rows]
+    return {
+        id_: offer.office_week
+        for id_, offer in offers
+        if offer.office_week is not None and offer.offer_expires_at == ends[id_]
+    }
 
 
 async def _last_cause(tx: AsyncSession, registration_id: UUID, names: Sequence[str]) -> Cause | None:

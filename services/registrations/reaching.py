@@ -18,6 +18,7 @@ _NOT_IN_VAIN = frozenset({"sent", "delivered", "reached", "told", "posted", "del
 
 ROUTES = {
     "email": _("par courriel"),
+    "sms": _("par SMS"),
     "mobile": _("par cellulaire"),
     "phone": _("par téléphone"),
     "postal": _("par la poste"),
@@ -71,7 +72,9 @@ class Reach:
     @property
     def tried(self) -> tuple[LazyString, ...]:
         """« par téléphone, 2 fois », a part for each route."""
-        counts = [(route, sum(one.route == route for one in self.in_vain)) for route in self.routes]
+        counts = [
+            (route, sum(one.times for one in self.in_vain if one.route == route)) for route in self.routes
+        ]
         return tuple(
             ROUTES[route]
             if count == 1
@@ -99,6 +102,9 @@ def told(notices: Iterable[NoticeOutcome], cause: str, versions: Iterable[int]) 
     )
 
 
-def result_label(result: str) -> LazyString:
-    """What came of a try, in words; a server's code as it is."""
-    return RESULTS.get(result) or _("refusé (%(code)s)", code=result)
+def result_label(attempt: Attempt) -> LazyString:
+    """What came of a try, in words, and a server's code as it is: « pas arrivé (30003) »."""
+    words = RESULTS.get(attempt.result)
+    if words is None:
+        return _("refusé (%(code)s)", code=attempt.result)
+    return _("%(result)s (%(code)s)", result=words, code=attempt.code) if attempt.code else words

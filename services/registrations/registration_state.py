@@ -1,7 +1,9 @@
 """The sentence that says where somebody stands, on their own page and over the telephone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from libs.opening_hours import Ranges
 from libs.web import formats
 from libs.web.i18n import LazyString, _, ngettext
 from services.registrations.explaining import waits_for_more
@@ -214,7 +216,20 @@ def _offered(person: RegistrationView, language: str) -> State:
         person.seats,
         deadline=formats.full_stop(deadline),
     )
-    return State("attention", text, (passes_on,))
+    return State("attention", text, (*counted_hours(person.office_week, language), passes_on))
+
+
+def counted_hours(week: Sequence[Ranges] | None, language: str) -> tuple[LazyString, ...]:
+    """What a deadline that is counted in the team's hours needs to be understood."""
+    if week is None:
+        return ()
+    hours = formats.opening(week, language)
+    return (
+        _(
+            "Ce délai compte seulement les heures où l’équipe est là : %(hours)s, sauf les jours fériés.",
+            hours=hours,
+        ),
+    )
 
 
 def _cancelled(person: RegistrationView) -> State:

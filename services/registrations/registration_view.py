@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.messaging.contracts import NoticeOutcome, SessionFacts, SessionState
+from libs.opening_hours import Ranges
 from libs.web import formats
 from libs.web.i18n import LazyString, _
 from services.registrations.offers import LAST_DAY
@@ -58,6 +59,8 @@ class RegistrationView:
     ahead: int | None = None
     offer_expires_at: datetime | None = None
     had_seat: bool = False
+    office_week: tuple[Ranges, ...] | None = None
+    """The team's hours, where the time to answer an offer is counted in them."""
     ended_by: str | None = None
     reason: str | None = None
     before: SessionFacts | None = None

@@ -21,8 +21,11 @@ from libs.messaging.contracts import (
 )
 from libs.messaging.envelope import pack
 from libs.messaging.outbox import announce_all, current_epoch
+from libs.opening_hours import Ranges
 from libs.settings import Settings
 from services.registrations.models import Registration, RegistrationCause, SessionCopy
+from services.registrations.offers import counts_office_hours
+from services.registrations.office_hours import office_of_json
 
 KEPT = timedelta(days=14)
 """A message repeats the causes of this long, so that compaction of the stream loses none."""
@@ -83,6 +86,7 @@ class Telling:
             seat_kind=registration.seat_kind,
             position=position,
             offer_expires_at=registration.offer_expires_at,
+            office_week=self._office_week(registration) if cause == "offered" else None,
             silence_frees=silence_frees,
             reason=reason,
             session=self.facts_for(registration),
@@ -123,14 +127,32 @@ class Telling:
             tickets=tickets,
         )
 
+    def _office_week(self, registration: Registration) -> tuple[Ranges, ...] | None:
+        """The team's hours, where the offer that is made now is counted in them."""
+        end = registration.offer_expires_at
+        if end is None or not registration.by_hand or self._row.office is None:
+            return None
+        office = office_of_json(self._row.office)
+        hours = SessionState.model_validate(self._row.facts).waitlist.offer_hours
+        return office.week if counts_office_hours(end, self._now, hours, office) else None
+
     async def finish(self) -> None:
         """Write the causes and announce every registration told, in the order in which they were."""
         await self._tx.flush()
         if not self._told:
             return
         epoch = await current_epoch(self._tx)
+        earlier = await causes_of(self._tx, list(self._told), since=self._now - KEPT)
         fresh = {
-            id_: [cause.model_copy(update={"epoch": epoch}) for cause in causes]
+            id_: [
+                cause.model_copy(
+                    update={
+                        "epoch": epoch,
+                        "office_week": offer_week((*earlier.get(id_, ()), *causes), cause),
+                    }
+                )
+                for cause in causes
+            ]
             for id_, (_, causes) in self._told.items()
         }
         rows = [
@@ -147,13 +169,12 @@ class Telling:
         ]
         if rows:
             await self._tx.execute(insert(RegistrationCause), rows)
-        earlier = await causes_of(self._tx, list(fresh), since=self._now - KEPT)
         await announce_all(
             self._tx,
             [
                 message
                 for id_, (registration, _) in self._told.items()
-                for message in self._messages(registration, earlier.get(id_, []), epoch)
+                for message in self._messages(registration, [*earlier.get(id_, ()), *fresh[id_]], epoch)
             ],
         )
         self._told.clear()
@@ -176,6 +197,16 @@ class Telling:
             erased = registration_state(registration, [])
             return [message(registration.version - 1, erased), message(registration.version, None)]
         return [message(registration.version, registration_state(registration, causes))]
+
+
+def offer_week(causes: Sequence[Cause], one: Cause) -> tuple[Ranges, ...] | None:
+    """The hours in which the deadline that `one` tells was counted, as the offer among `causes` has them."""
+    end = one.offer_expires_at
+    if end is None:
+        return None
+    return next(
+        (it.office_week for it in causes if it.cause == "offered" and it.offer_expires_at == end), None
+    )
 
 
 async def causes_of(tx: AsyncSession, ids: Sequence[UUID], *, since: datetime) -> dict[UUID, list[Cause]]:

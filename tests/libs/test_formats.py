@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from libs.clock import UnknownZone, zone
+from libs.opening_hours import week_of
 from libs.web import formats as f
 
 local = partial(datetime, tzinfo=zone("America/Toronto"))
@@ -32,6 +33,39 @@ def plain(text: str) -> str:
 )
 def test_a_session_is_said_in_full(language: str, expected: str) -> None:
     assert plain(f.when(START, END, language)) == expected
+
+
+@pytest.mark.parametrize(
+    ("hours", "french", "english"),
+    [
+        (
+            "mo-fr 09:00-16:00",
+            "du lundi au vendredi, de 9 h à 16 h",
+            "Monday to Friday, from 9 a.m. to 4 p.m.",
+        ),
+        (
+            "mo-th 09:00-12:00,13:00-16:30; fr 09:00-12:00",
+            "du lundi au jeudi, de 9 h à 12 h et de 13 h à 16 h 30 ; vendredi, de 9 h à 12 h",
+            "Monday to Thursday, from 9 a.m. to noon and from 1 p.m. to 4:30 p.m.; "
+            "Friday, from 9 a.m. to noon",
+        ),
+        (
+            "tu,th 18:00-24:00",
+            "mardi et jeudi, de 18 h à minuit",
+            "Tuesday and Thursday, from 6 p.m. to midnight",
+        ),
+        (
+            "mo,tu,fr 10:00-11:00",
+            "lundi, mardi et vendredi, de 10 h à 11 h",
+            "Monday, Tuesday and Friday, from 10 a.m. to 11 a.m.",
+        ),
+    ],
+)
+def test_opening_hours_are_said_as_one_would(hours: str, french: str, english: str) -> None:
+    week = week_of(hours)
+    assert week is not None
+    assert plain(f.opening(week, "fr")) == french
+    assert plain(f.opening(week, "en")) == english
 
 
 def test_a_session_that_crosses_days_says_both() -> None:

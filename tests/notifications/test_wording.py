@@ -267,6 +267,39 @@ def test_an_offer_that_ends_today_is_answered_by_the_clock(
     )
 
 
+@pytest.mark.parametrize(
+    ("language", "hours"),
+    [
+        (
+            "fr",
+            "Ce délai compte seulement les heures où l’équipe est là : du lundi au vendredi, de 9 h à 16 h,"
+            " sauf les jours fériés.",
+        ),
+        (
+            "en",
+            "Only the hours when the team is there count for this deadline:"
+            " Monday to Friday, from 9 a.m. to 4 p.m., except on public holidays.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("cause", ["offered", "session_changed"])
+def test_whose_hours_a_deadline_counts_is_said_on_the_telephone_and_in_letters(
+    cause: str, language: str, hours: str, sender: Sender
+) -> None:
+    end = datetime(2027, 1, 26, 20, tzinfo=UTC)
+    week = (*[((540, 960),)] * 5, (), ())
+    told = facts_of(
+        cause_of(cause, status="offered", offer_expires_at=end, office_week=week, session=session_facts()),
+        language,
+    )
+    by_mail = facts_of(cause_of(cause, status="offered", offer_expires_at=end), language)
+    for on_paper in (False, True):
+        words = say(f"{cause}/words.txt", told, sender, NOW, on_paper=on_paper).replace("\u00a0", " ")
+        assert hours in words
+        assert "Ce délai" not in say(f"{cause}/words.txt", by_mail, sender, NOW, on_paper=on_paper)
+    assert hours in say(f"{cause}/body.txt", told, sender, NOW).replace("\u00a0", " ")
+
+
 def transfer(status: str, **changes: Any) -> Facts:
     given: dict[str, Any] = {"status": status, "session": elsewhere(), "previous": session_facts()}
     return facts_of(cause_of("transferred", **(given | changes)))

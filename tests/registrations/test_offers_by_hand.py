@@ -107,3 +107,53 @@ async def test_a_transfer_keeps_the_clock_of_the_person(instance: Instance) -> N
     )
     assert (await row_of(instance, moved.json()))["by_hand"]
     assert datetime.now(UTC) < other.starts_at_utc
+
+
+HOURS = "Ce délai compte seulement les heures où l’équipe est là : du lundi au vendredi, de 9 h à 16 h"
+
+
+async def test_who_is_called_is_told_whose_hours_count(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1), in_days=60)
+    await instance.hear(session)
+    called = await offered(instance, session, **BY_PHONE)
+
+    cause = (await instance.announced())[-1]["causes"][-1]
+    assert cause["cause"] == "offered"
+    assert cause["office_week"] == [[[540, 960]]] * 5 + [[], []]
+    own = await instance.client.get(f"/mon-inscription/{called['manage_token']}")
+    staff = [
+        await instance.client.get(path, headers=instance.staff)
+        for path in (f"/guichet/inscriptions/{called['id']}", f"/guichet/seances/{session.id}/attente")
+    ]
+    for page in (own, *staff):
+        assert f"{HOURS}, sauf les jours fériés." in page.text.replace("\u00a0", " ")
+    english = await instance.client.get(f"/mon-inscription/{called['manage_token']}?lang=en")
+    assert "Monday to Friday, from 9 a.m. to 4 p.m." in english.text.replace("\u00a0", " ")
+
+
+async def test_a_later_notice_of_the_same_offer_says_it_too(instance: Instance) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1), in_days=60)
+    await instance.hear(session)
+    await offered(instance, session, **BY_PHONE)
+    hour = timedelta(hours=1)
+    longer = {"ends_at": session.ends_at + hour, "ends_at_utc": session.ends_at_utc + hour}
+    await instance.hear(session.model_copy(update=longer), version=2)
+
+    causes = (await instance.announced())[-1]["causes"]
+    assert [cause["cause"] for cause in causes][-2:] == ["offered", "session_changed"]
+    assert causes[-1]["office_week"] == causes[-2]["office_week"] is not None
+
+
+@pytest.mark.parametrize(
+    ("in_days", "asked"), [(60, {}), (0.5, BY_PHONE), (3, BY_PHONE)], ids=["by mail", "last day", "half"]
+)
+async def test_nothing_is_said_of_hours_where_they_did_not_decide(
+    instance: Instance, in_days: float, asked: dict[str, Any]
+) -> None:
+    session = session_state(capacity=SeatCounts(on_site=1), in_days=in_days)
+    await instance.hear(session)
+    person = await offered(instance, session, **asked)
+
+    assert (await instance.announced())[-1]["causes"][-1]["office_week"] is None
+    page = await instance.client.get(f"/mon-inscription/{person['manage_token']}")
+    assert "Ce délai compte" not in page.text

@@ -10,7 +10,7 @@ from libs.messaging.bus import Received
 from libs.messaging.contracts import Attempt, NoticeOutcome, ReachedState, SeatCounts, SessionState
 from libs.messaging.envelope import pack
 from libs.messaging.topics import REACHED
-from services.registrations.reaching import reach_of, told
+from services.registrations.reaching import reach_of, result_label, told
 from tests.registrations.conftest import Instance, bearer, session_state
 
 API = "/api/registrations/v1"
@@ -79,6 +79,28 @@ def test_what_counts_is_the_newest_news_that_nothing_took_the_place_of(
     reach = reach_of(notices)
     assert reach is not None
     assert (reach.state, reach.routes) == (state, routes)
+
+
+def test_tries_are_counted_and_named_as_they_were_noted() -> None:
+    tried = (
+        Attempt(route="sms", result="undelivered", code="30003", number=1),
+        Attempt(route="mobile", result="no_answer", number=2),
+        Attempt(route="mobile", result="gave_up", number=3),
+        Attempt(route="email", result="RCPT 550 5.1.1"),
+    )
+    reach = reach_of([notice("not_told").model_copy(update={"tried": tried})])
+    assert reach is not None
+    assert [str(part).replace("\u00a0", " ") for part in reach.tried] == [
+        "par SMS",
+        "par cellulaire, 2 fois",
+        "par courriel",
+    ]
+    assert [str(result_label(one)) for one in tried] == [
+        "pas arrivé (30003)",
+        "pas de réponse",
+        "abandonné après plusieurs essais",
+        "refusé (RCPT 550 5.1.1)",
+    ]
 
 
 def test_told_counts_only_what_was_really_told_of_the_causes_that_are_meant() -> None:
