@@ -18,6 +18,8 @@ MINUTES = (1, 5, 15, 30, 60, 120, 240, 480, 1440, 2880, 4320, 10080, 20160)
 """Upper edges of the histograms' buckets, in minutes, each of them inside; a last bucket takes the rest."""
 Histogram = tuple[NonNegativeInt, ...]
 """How many fell into each bucket: `len(MINUTES) + 1` counts, or none at all."""
+NO_CHANNEL = "none"
+"""Where is counted what belongs to no channel: people who came without being registered."""
 
 
 class Federated(BaseModel):

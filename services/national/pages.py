@@ -7,6 +7,7 @@ from services.national import (
     flux,
     indicator_pages,
     pages_calendar,
+    pages_equity,
     pages_instances,
     pages_sessions,
     pages_today,
@@ -20,6 +21,7 @@ _PARTS = (
     pages_calendar,
     pages_instances,
     indicator_pages,
+    pages_equity,
     flux,
 )
 for part in _PARTS:
