@@ -20,6 +20,8 @@ CALENDAR_DOMAIN = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 """What may stand on the right side of calendar identities."""
 Histogram = tuple[NonNegativeInt, ...]
 """How many fell into each bucket: `len(MINUTES) + 1` counts, or none at all."""
+NO_CHANNEL = "none"
+"""Where is counted what belongs to no channel: people who came without being registered."""
 
 
 class Federated(BaseModel):

@@ -199,6 +199,22 @@ def _minute(minute: int, language: str) -> str:
     return time_of_day(time(*divmod(minute, 60)), language)
 
 
+def elapsed(length: timedelta, language: str) -> str:
+    """« 12 s », « 5 min », « 2 h 10 », « 3 jours »: short enough for a sentence that changes all the time."""
+    seconds = int(length.total_seconds())
+    if seconds < 60:
+        return f"{seconds}{NBSP}s"
+    if seconds < 3_600:
+        return f"{seconds // 60}{NBSP}min"
+    if seconds < 48 * 3_600:
+        hours, minutes = divmod(seconds // 60, 60)
+        if language == "en":
+            return f"{hours}{NBSP}h{NBSP}{minutes}{NBSP}min" if minutes else f"{hours}{NBSP}h"
+        return f"{hours}{NBSP}h" + (f"{NBSP}{minutes:02d}" if minutes else "")
+    days = seconds // 86_400
+    return f"{number(days, language)}{NBSP}{'days' if language == 'en' else 'jours'}"
+
+
 def iso(moment: date | datetime) -> str:
     """For `<time datetime="…">`; to the minute, with the offset when there is one."""
     return moment.isoformat(timespec="minutes") if isinstance(moment, datetime) else moment.isoformat()

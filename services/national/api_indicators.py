@@ -79,7 +79,7 @@ async def indicators(
         "next": _cursor(start + limit) if more else None,
         "missing": [wording.missing_item(one) for one in found.missing],
         "left_out": [wording.left_out_item(one, say) for one in found.left_out],
-        "question": wording.described(found),
+        "question": wording.described(found.question),
     }
     return Response(orjson.dumps(content), headers=headers, media_type=FORMATS["json"])
 

@@ -85,7 +85,7 @@ async def data(request: Request, reading: Reading, staff: NationalStaff) -> Resp
                 "vers le bas. La somme des parties peut différer du total. Les faits publics sont exacts."
             )
         ),
-        "question": wording.described(found),
+        "question": wording.described(found.question),
         "items": [wording.item(row) for row in found.rows],
         "missing": [
             {"instance": one.instance, "why": one.why, "streams": list(one.streams)} for one in found.missing

@@ -18,11 +18,13 @@ def concerned(hearing: Hearing, filters: Filters) -> list[Heard]:
     return hearing.concerned(region, filters.instance)
 
 
-def incomplete(hearing: Hearing, filters: Filters, language: str) -> list[LazyString]:
-    """One sentence per reason; none where everything is known."""
+def incomplete(
+    hearing: Hearing, filters: Filters, language: str, *, level: str = "sessions"
+) -> list[LazyString]:
+    """One sentence per reason; none where everything is known. `level`: what must be shared for it."""
     ours, now, stream = concerned(hearing, filters), hearing.now, filters.stream
     silent = [one for one in ours if one.standing(now) is not Standing.LIVE]
-    nothing = [one for one in ours if one.shares_nothing(stream)]
+    nothing = [one for one in ours if one.shares_nothing(stream, level)]
     reasons = [
         (_KNOWN, [one for one in silent if one.received_at is not None]),
         (_NEVER, [one for one in silent if one.received_at is None]),
@@ -34,7 +36,7 @@ def incomplete(hearing: Hearing, filters: Filters, language: str) -> list[LazySt
         if which
     ]
     for volet, words in labels.STREAMS.items() if not stream else ():
-        partly = [one.name for one in ours if one not in nothing and volet in one.withheld()]
+        partly = [one.name for one in ours if one not in nothing and volet in one.withheld(level=level)]
         if partly:
             names = listed(partly, language)
             found.append(_("Volet « %(volet)s » non partagé : %(names)s.", volet=words, names=names))

@@ -60,16 +60,17 @@ class Grid:
 async def indicators(request: Request, reading: Reading, staff: NationalStaff) -> HTMLResponse:
     """All of them, with the figures of the filters in the address."""
     asked = await asking.ask(request, reading)
-    found = await answer(reading, _question(asked), _key(request))
+    found = await answer(reading, question_of(asked), _key(request))
     language, filters = language_of(request), asked.filters
     return render(
         request,
         "national/indicators.html",
-        **_common(request, asked),
+        **common(request, asked),
         lines=[_line(indicator, found, filters, language) for indicator in FED],
         waiting=WAITING,
         sources=SOURCES,
         source_of=source_of,
+        equity=link("/national/equite", filters),
     )
 
 
@@ -86,7 +87,7 @@ async def indicator(request: Request, reading: Reading, staff: NationalStaff, id
     return render(
         request,
         "national/indicator.html",
-        **_common(request, asked),
+        **common(request, asked),
         one=one,
         line=_line(one, found[""], asked.filters, language) if "" in found else None,
         grids=[grid for grid in grids if grid.rows],
@@ -113,7 +114,7 @@ def _key(request: Request) -> bytes:
     return national_key(service_of(request).settings.secret)
 
 
-def _question(asked: asking.Question, by: tuple[str, ...] = (), ids: tuple[str, ...] = ()) -> Question:
+def question_of(asked: asking.Question, by: tuple[str, ...] = (), ids: tuple[str, ...] = ()) -> Question:
     """What the filters of a page mean to the indicators."""
     filters, period = asked.filters, period_of(asked)
     chosen = {name: getattr(filters, name) for name in ("stream", "theme", "modality", "region", "instance")}
@@ -137,7 +138,7 @@ async def _told_apart(
     found: dict[str, Answer] = {}
     for name in ("", "month", "region", "instance"):
         by = (name,) if name else ()
-        question = _question(asked, by, (one.id,))
+        question = question_of(asked, by, (one.id,))
         if question.measures(one) and not (name == "instance" and "region" in one.dimensions):
             found[name] = await answer(reading, question, _key(request))
     return found
@@ -239,7 +240,8 @@ def _chart(one: Indicator, found: Answer, language: str) -> charts.Chart | None:
     )
 
 
-def _common(request: Request, asked: asking.Question) -> dict[str, Any]:
+def common(request: Request, asked: asking.Question) -> dict[str, Any]:
+    """What every page with the filters of the indicators shows."""
     language = language_of(request)
     options = dict(asking.choices(asked, language))
     offered = [
@@ -255,16 +257,19 @@ def _common(request: Request, asked: asking.Question) -> dict[str, Any]:
         "options": options,
         "names": _OFFERED,
         "incomplete": incomplete(asked.hearing, asked.filters, language),
-        "elapsed": partial(labels.elapsed, language=language),
+        "elapsed": partial(formats.elapsed, language=language),
         "number": partial(formats.number, language=language),
     }
 
 
 def _api_link(one: Indicator, asked: asking.Question) -> str:
     """The same figures for programs."""
-    question = _question(asked)
-    pairs = [f"indicator={one.id}"]
-    pairs += [f"{name}={values[0]}" for name, values in question.filters.items()]
+    return f"/api/national/v1/indicators?indicator={one.id}&{query_of_api(question_of(asked))}".rstrip("&")
+
+
+def query_of_api(question: Question) -> str:
+    """A page's filters and period, as the API reads them."""
+    pairs = [f"{name}={values[0]}" for name, values in question.filters.items()]
     pairs += [f"from={question.first:%Y-%m}"] if question.first else []
     pairs += [f"to={question.last:%Y-%m}"] if question.last else []
-    return "/api/national/v1/indicators?" + "&".join(pairs)
+    return "&".join(pairs)

@@ -1,12 +1,9 @@
 """The national pages' own words for ids; an unknown id is shown as it is."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from libs import vocabularies
-from libs.web import formats
-from libs.web.formats import NBSP
 from libs.web.i18n import LazyString, _
 from services.national.filters import NO_REGION
 from services.national.freshness import Standing
@@ -101,22 +98,6 @@ def theme(id_: str, language: str) -> LazyString | str:
 def region(code: str, language: str) -> LazyString | str:
     """A region's name; sessions online that belong to none are named as such."""
     return vocabularies.region_name(code, language) if code and code != NO_REGION else _("Sans région")
-
-
-def elapsed(length: timedelta, language: str) -> str:
-    """« 12 s », « 5 min », « 2 h 10 », « 3 jours »: short enough for a sentence that changes all the time."""
-    seconds = int(length.total_seconds())
-    if seconds < 60:
-        return f"{seconds}{NBSP}s"
-    if seconds < 3_600:
-        return f"{seconds // 60}{NBSP}min"
-    if seconds < 48 * 3_600:
-        hours, minutes = divmod(seconds // 60, 60)
-        if language == "en":
-            return f"{hours}{NBSP}h{NBSP}{minutes}{NBSP}min" if minutes else f"{hours}{NBSP}h"
-        return f"{hours}{NBSP}h" + (f"{NBSP}{minutes:02d}" if minutes else "")
-    days = seconds // 86_400
-    return f"{formats.number(days, language)}{NBSP}{'days' if language == 'en' else 'jours'}"
 
 
 def choices(words: Mapping[str, LazyString], everything: LazyString) -> Sequence[tuple[str, LazyString]]:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from libs.web.app import Service, create_app
 from services.national import (
     api,
+    api_equity,
     api_indicators,
     api_registry,
     generations,
@@ -21,7 +22,7 @@ from services.national.watching import Changes
 
 PACKAGE = "services.national"
 
-ROUTERS = (api.router, api_registry.router, api_indicators.router, pages.router)
+ROUTERS = (api.router, api_registry.router, api_indicators.router, api_equity.router, pages.router)
 """Everything that this service answers."""
 
 

@@ -7,6 +7,7 @@ from services.national import (
     flux,
     indicator_pages,
     pages_calendar,
+    pages_equity,
     pages_instances,
     pages_registry,
     pages_sessions,
@@ -22,6 +23,7 @@ _PARTS = (
     pages_instances,
     pages_registry,
     indicator_pages,
+    pages_equity,
     flux,
 )
 for part in _PARTS:

@@ -72,7 +72,7 @@ async def instance(request: Request, reading: Reading, staff: NationalStaff, slu
 def _words(request: Request) -> dict[str, Any]:
     language = language_of(request)
     return {
-        "elapsed": partial(labels.elapsed, language=language),
+        "elapsed": partial(formats.elapsed, language=language),
         "number": partial(formats.number, language=language),
         "share": lambda value: formats.percent(int(value), language),
         "region": partial(labels.region, language=language),

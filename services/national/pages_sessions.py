@@ -128,5 +128,5 @@ def _note(heard: Hearing, row: SessionRow, language: str) -> LazyString | None:
     owner = next((one for one in heard.instances if one.slug == row.instance), None)
     if owner is None or owner.standing(heard.now) is Standing.LIVE or owner.received_at is None:
         return None
-    since = labels.elapsed(owner.silence(heard.now), language)
+    since = formats.elapsed(owner.silence(heard.now), language)
     return _("hors ligne depuis %(time)s. Voici ce qui est connu d’avant.", time=since)

@@ -85,7 +85,7 @@ def _common(question: Question, page: Today) -> dict[str, Any]:
         "options": choices(question, page.language),
         "page": page,
         "map": _map(page),
-        "elapsed": partial(labels.elapsed, language=page.language),
+        "elapsed": partial(formats.elapsed, language=page.language),
     }
 
 

@@ -183,7 +183,7 @@ class Today:
             silent = row.because[0]
             if silent.received_at is None:
                 return _("jamais entendu, ce n’est pas zéro")
-            since = labels.elapsed(silent.silence(self.hearing.now), self.language)
+            since = formats.elapsed(silent.silence(self.hearing.now), self.language)
             if silent.standing(self.hearing.now) is Standing.SUSPENDED:
                 return _("suspendu, derniers chiffres connus")
             if short:

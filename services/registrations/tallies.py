@@ -12,14 +12,12 @@ from typing import NamedTuple
 
 from libs import vocabularies
 from libs.messaging.contracts import SessionState
-from libs.messaging.federated import MINUTES, Histogram, OperationalCounts
+from libs.messaging.federated import MINUTES, NO_CHANNEL, Histogram, OperationalCounts
 from services.registrations.seat_history import Offer
 from services.registrations.seatbook import SEATED
 
 OTHER = "other"
 """Where an id is counted that this instance's vocabularies don't have: its own word never leaves."""
-NO_CHANNEL = "none"
-"""Where is counted what belongs to no channel: people who came without being registered."""
 
 
 class Kind(NamedTuple):

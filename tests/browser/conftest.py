@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.conftest import open_folder
+from tests.flows.country import run
 from tests.flows.running import ADMIN_TOKEN, RunningInstance
 from tests.waiting import eventually
 
@@ -49,6 +50,8 @@ async def demo(demo_folder: Path) -> AsyncIterator[RunningInstance]:
         for service in ("registrations", "notifications"):
             await running.shift_clock(service, 90)
         await running.settled()
+        # What is counted each night, now.
+        await run("deploy.tallies", running.environment)
         yield running
     finally:
         await running.close()

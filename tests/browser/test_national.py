@@ -33,6 +33,8 @@ PAGES = (
     "/national/seances?sort=-waiting",
     "/national/seances?place=introuvable",
     "/national/calendrier",
+    "/national/equite",
+    "/national/equite?period=2026&region=13",
     "/national/instances",
     "/national/instances/nord-du-quebec",
     "/national/instances/capitale",
@@ -138,8 +140,9 @@ async def test_the_texts_of_the_drawings_fit(view: View, visit: Any) -> None:
     """In the browser's own measure: no figure leaves its tile, no text its chart."""
     for width in (320, 1100):
         visitor = await look(visit, view, width=width)
-        await visitor.goto("/national")
-        assert await visitor.page.evaluate(_OUTSIDE) == []
+        for path in ("/national", "/national/equite"):
+            await visitor.goto(path)
+            assert await visitor.page.evaluate(_OUTSIDE) == [], path
 
 
 _OUTSIDE = """() => {
@@ -179,6 +182,19 @@ async def test_by_keyboard_from_the_country_to_a_session_without_scripts(view: V
     await visitor.page.locator("tbody a").first.focus()
     await visitor.follow()
     assert await visitor.page.locator("h2").first.inner_text() == "Places"
+
+
+async def test_by_keyboard_through_the_equity_report_without_scripts(view: View, visit: Any) -> None:
+    visitor = await look(visit, view, width=320, javascript=False)
+    await visitor.goto("/national")
+    await visitor.tab_to("Équité")
+    await visitor.follow()
+    assert await visitor.page.locator("h1").inner_text() == "Rapport d’équité"
+    # A wide table is moved by keyboard: its frame takes the focus.
+    await visitor.page.locator(".equity .table-wrap").focus()
+    await visitor.page.keyboard.press("Tab")
+    await visitor.follow()
+    assert "/national/indicateurs/I4" in visitor.page.url
 
 
 async def test_the_page_lives_without_moving_the_focus(view: View, visit: Any) -> None:

@@ -11,7 +11,7 @@ from tests.flows.running import RunningInstance, text_of
 
 PUBLIC = ("/", "/programme", "/vie-privee", "/accessibilite", "/connexion", "/nulle-part", "/?theme=tablette")
 SHARING = ("/partage", "/partage/public", "/partage/messages")
-STAFF = ("/coordination", "/guichet", "/guichet/appels", "/boite-envoi", *SHARING)
+STAFF = ("/coordination", "/guichet", "/guichet/appels", "/guichet/equite", "/boite-envoi", *SHARING)
 
 
 async def visit_all(visitor: Visitor, paths: list[str]) -> None:
@@ -117,6 +117,20 @@ async def test_the_pages_of_a_draw_and_of_a_party(
             f"/guichet/seances/{full['id']}/attente",
         ],
     )
+
+
+async def test_by_keyboard_through_the_equity_report_without_scripts(visit: Any) -> None:
+    visitor = await visit(width=320, javascript=False)
+    await visitor.sign_in()
+    await visitor.goto("/guichet")
+    await visitor.tab_to("Rapport d’équité")
+    await visitor.follow()
+    await visitor.tab_to("Mois")
+    await visitor.page.locator(".equity .table-wrap").focus()
+    await visitor.page.keyboard.press("Tab")
+    await visitor.page.keyboard.press("Enter")
+    assert visitor.page.url.endswith("#definition-registrations")
+    assert await visitor.page.locator("#definition-registrations").is_visible()
 
 
 async def a_line(demo: RunningInstance, hour: int) -> str:

@@ -10,7 +10,7 @@ from tests.house.source import ROOT, calls, files, imported, parsed
 RULES = frozenset(
     {
         "attention", "believing", "cards", "changes", "compose", "confirmation", "consequences", "doubles",
-        "draw", "explaining", "formats", "ical", "invariants", "itip", "library_names", "mailing",
+        "draw", "equity", "explaining", "formats", "ical", "invariants", "itip", "library_names", "mailing",
         "merging", "mime", "offers", "opening", "outcomes", "planning", "plausible", "pools", "reaching",
         "reminders", "retrying", "rounding", "schedule", "searching", "seat_commands", "seat_counts",
         "seat_refusals", "seatbook", "seats", "spelling", "standing", "structured_data", "topics",

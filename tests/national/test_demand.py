@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from libs.web.formats import elapsed
 from services.national.demand import Counts, Worth, region_figures
 from services.national.filters import Filters
 from services.national.freshness import STALE_AFTER, Heard, Hearing, Standing
 from services.national.incomplete import incomplete
-from services.national.labels import elapsed
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 SOME = Counts(3, 30, 20, 1, 6, 4)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from libs.equity import ASSISTED
 from libs.web.i18n import LazyString, _
 from services.national.indicators.measures import (
-    ASSISTED,
     COUNT_DIMENSIONS,
     SESSION_DIMENSIONS,
     STATES,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from libs import equity
 from libs.messaging.federated import MINUTES
 from libs.web.i18n import LazyString
 from services.national import rounding
@@ -21,9 +22,7 @@ COUNT_DIMENSIONS: Final = ("region", "month", "stream", "theme", "channel", "mod
 
 STATES: Final = TALLY_STATES
 """Of a registration, as the instances count them."""
-ASSISTED: Final = ("phone", "desk", "partner", "paper")
-"""Channels where somebody helps to register."""
-WEB: Final = ("web",)
+WEB: Final = (equity.WEB,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,10 @@ counts, so no percentage, median, silence or missing row can tell more than they
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Final
 
-from libs.messaging.federated import MINUTES
+from libs.figures import FEWEST, median, percentage
 from services.national.indicators.measures import Measure
 from services.national.rounding import Counted
-
-FEWEST: Final = 10
-"""Below this many, no percentage and no median: one person would weigh too much in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +86,13 @@ def _ratio(part: Counted, whole: Counted, *, rounded: bool) -> Figure:
 
 def _share(part: Counted, whole: Counted) -> tuple[float | None, tuple[float, float] | None]:
     """Per cent, and between which values the true one lies."""
-    if whole.n < FEWEST:
+    share = percentage(part.n, whole.n)
+    if share is None:
         return None, None
     (least, most), (fewest, all_) = bounds(part), bounds(whole)
     low = round(min(100.0, 100 * least / all_), 1)
     high = round(min(100.0, 100 * most / max(fewest, 1)), 1)
-    return round(min(100.0, 100 * part.n / whole.n), 1), (low, high)
+    return share, (low, high)
 
 
 def _gap(values: Sequence[Counted], *, rounded: bool) -> Figure:
@@ -115,28 +111,5 @@ def _gap(values: Sequence[Counted], *, rounded: bool) -> Figure:
 
 
 def _histogram(buckets: Sequence[int], *, rounded: bool) -> Figure:
-    n = sum(buckets)
-    if n < FEWEST:
-        return Figure(None, n=n, rounded=rounded)
-    value, interval = median_of(buckets)
-    return Figure(value, n=n, interval=interval, rounded=rounded)
-
-
-def median_of(buckets: Sequence[int]) -> tuple[float | None, tuple[float, float | None]]:
-    """The median by interpolation within its bucket, and that bucket's edges, in minutes.
-
-    In the last bucket, which has no end, there is nothing to interpolate.
-
-    >>> median_of([0, 4, 4, *[0] * 11])
-    (5.0, (1, 5))
-    """
-    half = sum(buckets) / 2
-    edges = (0, *MINUTES)
-    reached = list(accumulate(buckets))
-    number = next(i for i, total in enumerate(reached) if total >= half and total > 0)
-    low = edges[number]
-    if number == len(MINUTES):
-        return None, (low, None)
-    high = edges[number + 1]
-    before = reached[number] - buckets[number]
-    return round(low + (high - low) * (half - before) / buckets[number], 1), (low, high)
+    middle = median(buckets)
+    return Figure(middle.value, n=middle.n, interval=middle.interval, rounded=rounded)

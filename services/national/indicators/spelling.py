@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Final
 
 from libs.web import formats
+from libs.web.figure_words import TOO_FEW, interval_words
 from libs.web.formats import NBSP
 from libs.web.i18n import LazyString, _
 from services.national import labels
 from services.national.indicators.answering import Row
 from services.national.indicators.measures import Source
-from services.national.indicators.presenting import FEWEST
 
 NOTHING: Final = "–"
 
@@ -77,15 +77,16 @@ def spelt(row: Row, language: str) -> Spelt:
             )
         )
     if figure.interval:
-        details.append(_interval(*figure.interval, language))
+        details.append(interval_words(*figure.interval, language))
     if figure.n is not None:
         details.append(_("sur %(count)s", count=formats.number(figure.n, language)))
     for name, value in figure.parts.items():
         if name in PARTS:
             details.append(_("%(count)s %(what)s", count=in_unit(value, unit, language), what=PARTS[name]))
     if figure.value is None:
-        if row.measure.shape in ("ratio", "gap", "histogram", "median"):
-            details.append(_("moins de %(fewest)s : trop peu", fewest=FEWEST))
+        # In the last bucket, which has no end, enough are counted and still there is no middle.
+        if row.measure.shape in ("ratio", "gap", "histogram", "median") and not figure.interval:
+            details.append(TOO_FEW)
         return Spelt(NOTHING, tuple(details))
     if figure.margin:
         low, high = (in_unit(value, unit, language) for value in figure.margin)
@@ -100,22 +101,10 @@ def in_unit(value: float, unit: str, language: str) -> str:
     if unit == "hours":
         return f"{formats.number(value, language)}{NBSP}h"
     if unit == "minutes":
-        return labels.elapsed(timedelta(minutes=value), language)
+        return formats.elapsed(timedelta(minutes=value), language)
     if unit == "seconds":
-        return labels.elapsed(timedelta(seconds=value), language)
+        return formats.elapsed(timedelta(seconds=value), language)
     if unit == "points":
         sign = "+" if value > 0 else "−" if value < 0 else ""
         return f"{sign}{formats.number(abs(value), language)}{NBSP}pt"
     return formats.number(value, language)
-
-
-def _interval(low: float, high: float | None, language: str) -> LazyString:
-    if high is None:
-        return _("plus de %(low)s", low=in_unit(low, "minutes", language))
-    if low == 0:
-        return _("au plus %(high)s", high=in_unit(high, "minutes", language))
-    return _(
-        "entre %(low)s et %(high)s",
-        low=in_unit(low, "minutes", language),
-        high=in_unit(high, "minutes", language),
-    )

@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from libs.web.i18n import LazyString
 from services.national.indicators.answering import Answer, LeftOut, Missing, Row
+from services.national.indicators.asking import Question
 
 Say = Callable[[LazyString], str]
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -106,9 +107,8 @@ def _field(value: Any, *, spreadsheet: bool) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def described(answer: Answer) -> Mapping[str, Any]:
+def described(question: Question) -> dict[str, Any]:
     """What the figures are of, for who finds the file later."""
-    question = answer.question
     return {
         "by": list(question.by),
         "filters": {name: list(values) for name, values in question.filters.items()},

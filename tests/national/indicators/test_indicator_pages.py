@@ -7,7 +7,7 @@ import pytest
 
 from services.national import snapshots
 from services.national.indicators.definitions import FED, INDICATORS, WAITING
-from tests.national.indicators.seeding import Country
+from tests.national.indicators.seeding import Country, buckets
 from tests.national.indicators.test_snapshots import a_month as a_month  # a fixture
 from tests.national.indicators.test_snapshots import take
 
@@ -56,6 +56,17 @@ async def test_an_indicator_is_told_apart_by_month_and_region(
     assert "Octobre 2026 17" in shown
     assert "Capitale-Nationale 8" in shown
     assert "Montérégie 5" in shown
+
+
+async def test_a_median_beyond_the_last_bucket_is_not_one_of_too_few(
+    country: Country, client: httpx.AsyncClient
+) -> None:
+    await country.tally({}, theme="tablette", minutes_from_opening=buckets(b13=12))
+
+    shown = text_of(await client.get("/national/indicateurs/I20?period=tout&theme=tablette"))
+
+    assert "plus de 14 jours , sur 12" in shown
+    assert "Délai par le Web – plus de 14 jours" in shown
 
 
 async def test_who_does_not_share_is_no_zero(country: Country, client: httpx.AsyncClient) -> None:
