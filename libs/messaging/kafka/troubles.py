@@ -11,6 +11,8 @@ import time
 from typing import Final
 from weakref import WeakSet
 
+from aiokafka.errors import KafkaError
+
 from libs.messaging.bus import BusUnavailable
 from libs.messaging.kafka.address import KafkaAddress
 from libs.messaging.kafka.failures import REFUSED, is_away
@@ -158,4 +160,11 @@ def _is_of_reach(record: logging.LogRecord) -> bool:
     if str(record.msg).startswith(_WITHOUT_A_REASON):
         return True
     reasons = record.args if isinstance(record.args, tuple) else ()
-    return any(isinstance(reason, BaseException) and is_away(reason) for reason in reasons)
+    return any(_means_away(reason) for reason in reasons)
+
+
+def _means_away(reason: object) -> bool:
+    """aiokafka names an error, or its class alone."""
+    if isinstance(reason, type) and issubclass(reason, KafkaError):
+        reason = reason()
+    return isinstance(reason, BaseException) and is_away(reason)
