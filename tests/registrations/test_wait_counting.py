@@ -88,6 +88,17 @@ async def test_a_line_that_still_stands_counts_before_one_that_has_ended(instanc
     assert (await counted(instance))[0] == {"cancelled": 1}
 
 
+async def test_a_line_that_was_left_because_the_session_moved_away_counts_last(instance: Instance) -> None:
+    first, _ = await full(instance, in_days=5)
+    await full(instance, in_days=6)
+    await by_phone(instance)
+
+    await instance.hear(first.model_copy(update={"region": "12"}), version=2)
+    await look(instance)
+
+    assert (await counted(instance))[0] == {"waitlisted": 1}
+
+
 async def test_who_waited_in_vain_was_not_served_once(instance: Instance, shift_clock: ShiftClock) -> None:
     for day in (5, 6, 7):
         await full(instance, in_days=day)
