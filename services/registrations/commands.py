@@ -3,7 +3,7 @@
 Registering is the one that crowds do at once: it has a lane of its own (`lane.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 from uuid import UUID, uuid4
@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from libs.messaging.contracts import Alternative
 from libs.settings import Settings
-from services.registrations import opening, seatbook, waits
+from services.registrations import opening, queries, seatbook, waits
 from services.registrations.confirmation import new_number
 from services.registrations.inputs import ways_of
 from services.registrations.models import AccommodationRequest, Consent, Registration, StaffAction
@@ -118,7 +119,8 @@ async def reconfirm(tx: AsyncSession, settings: Settings, registration_id: UUID)
 async def no_answer(tx: AsyncSession, settings: Settings, registration_id: UUID, by: str) -> Registration:
     """On the last day before the session one unanswered call ends an offer; the next person is asked."""
     seating, registration = await locked(tx, settings, registration_id)
-    await end(seating, registration, NoAnswer(ref_of(registration)), "offer_expired")
+    others = await queries.alternatives(tx, settings, seating.facts, seating.now)
+    await end(seating, registration, NoAnswer(ref_of(registration)), "offer_expired", alternatives=others)
     await waits.look_again(tx, registration)
     note_action(seating, registration, "no_answer", "", by)
     await seating.finish()
@@ -243,8 +245,9 @@ async def expire_offers(tx: AsyncSession, settings: Settings, session_id: UUID) 
     late = await seating.do(Lapse())
     # For whom seats gathered nothing has changed: they wait, and were promised no more.
     expired = [registration for registration in late if registration.status == "expired"]
+    others = await queries.alternatives(tx, settings, seating.facts, seating.now) if expired else ()
     for registration in expired:
-        seating.telling.tell(registration, "offer_expired")
+        seating.telling.tell(registration, "offer_expired", alternatives=others)
     await waits.look_again(tx, *expired)
     await seating.finish()
     return len(late)
@@ -265,12 +268,13 @@ async def end(
     cause: str,
     *,
     reason: str | None = None,
+    alternatives: Sequence[Alternative] = (),
 ) -> None:
     """A live registration ends: its seat goes on, and a calendar entry that was sent is taken back."""
     with refusals():
         await seating.do(command)
     invited, registration.invited = registration.invited, False
-    seating.telling.tell(registration, cause, invited=invited, reason=reason)
+    seating.telling.tell(registration, cause, invited=invited, reason=reason, alternatives=alternatives)
 
 
 async def _release_what_is_due(seating: Seating) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from libs.clock import zone
-from services.registrations import commands, reconfirming
+from services.registrations import commands, queries, reconfirming
 from services.registrations.models import Registration
 from services.registrations.reached import notices_of
 from services.registrations.reconfirming import Asked
@@ -58,9 +58,13 @@ async def free_the_silent(seating: Seating, people: Sequence[Registration]) -> i
             notices=notices.get(one.id, ()),
         )
     ]
+    if not freed:
+        return 0
     seating.know(*freed)
+    others = await queries.alternatives(seating.tx, seating.settings, seating.facts, seating.now)
     for registration in freed:
-        await commands.end(seating, registration, Cancel(ref_of(registration)), "released_unanswered")
+        cancel = Cancel(ref_of(registration))
+        await commands.end(seating, registration, cancel, "released_unanswered", alternatives=others)
     return len(freed)
 
 

@@ -30,6 +30,21 @@ async def test_an_unanswered_offer_passes_on_once_its_end_is_recorded(
     assert (await instance.causes())[-2:] == ["offer_expired", "offered"]
 
 
+async def test_who_lost_an_offer_is_shown_where_there_is_room(
+    instance: Instance, shift_clock: ShiftClock
+) -> None:
+    session, other = session_state(capacity=SeatCounts(on_site=1)), session_state()
+    await instance.hear(session, other)
+    first, second = [(await instance.register(session.id, number)).json() for number in (1, 2)]
+    await instance.client.delete(f"/api/registrations/v1/registrations/{first['id']}", headers=bearer(first))
+    await shift_clock(instance.database, timedelta(hours=25))
+    await timers(instance).act_on_what_is_due()
+
+    (said,) = [state for state in await instance.announced() if state["id"] == second["id"]][-1:]
+    assert said["causes"][-1]["cause"] == "offer_expired"
+    assert [one["id"] for one in said["causes"][-1]["alternatives"]] == [str(other.id)]
+
+
 async def test_a_late_answer_counts_until_the_expiry_is_recorded(
     instance: Instance, shift_clock: ShiftClock
 ) -> None:
