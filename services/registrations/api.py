@@ -83,6 +83,14 @@ class WithReason(BaseModel):
     reason: Reason
 
 
+class CancelRequest(BaseModel):
+    """`reason` is told to the person; it comes in a body, since addresses end up in logs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+
+
 class MoveRequest(WithReason):
     """`before`: the registration of somebody who waits there too; null for the end of the line."""
 
@@ -145,18 +153,27 @@ async def show(
 
 
 @router.delete("/registrations/{registration_id}")
-async def cancel(
-    registration_id: UUID,
-    requester: Requester,
-    request: Request,
-    tx: Transaction,
-    reason: str | None = None,
+async def give_up(
+    registration_id: UUID, requester: Requester, request: Request, tx: Transaction
 ) -> RegistrationDetail:
     """Give up the registration; the seat goes to the next person."""
     await _check(request, tx, registration_id)
     settings = service_of(request).settings
-    await commands.cancel(tx, settings, registration_id, requester, reason)
+    await commands.cancel(tx, settings, registration_id, requester)
     return await _detail(tx, settings, registration_id)
+
+
+@router.post("/registrations/{registration_id}/cancel")
+async def cancel(
+    registration_id: UUID,
+    staff: Staff,
+    body: CancelRequest,
+    request: Request,
+    key: IdempotencyKey,
+    tx: Transaction,
+) -> RegistrationDetail:
+    """Staff end a registration, and tell the person why; the seat goes to the next person."""
+    return await _once(request, key, tx, commands.cancel, registration_id, "staff", body.reason)
 
 
 @router.post("/registrations/{registration_id}/accept")

@@ -17,7 +17,7 @@ from libs.web.idempotency import IdempotencyKey
 from libs.web.problems import Unauthorized
 from services.registrations import wait_queries, waits
 from services.registrations.access import Waiter, check_wait_generation, manage_url, wait_url
-from services.registrations.api import SessionSummary, summary_of
+from services.registrations.api import CancelRequest, SessionSummary, summary_of
 from services.registrations.joining import Joining
 from services.registrations.models import Wait
 from services.registrations.problems import WaitUnknown
@@ -118,13 +118,23 @@ async def show(wait_id: UUID, waiter: Waiter, request: Request, tx: Reading) -> 
 
 
 @router.delete("/{wait_id}")
-async def end(
-    wait_id: UUID, waiter: Waiter, request: Request, tx: Transaction, reason: str | None = None
-) -> WaitDetail:
+async def end(wait_id: UUID, waiter: Waiter, request: Request, tx: Transaction) -> WaitDetail:
     """Give up the wait: every place in a line, and every seat that is kept, goes to the next person."""
     await _check(request, tx, wait_id)
     settings = service_of(request).settings
-    await waits.end(tx, settings, wait_id, waiter, reason if waiter == "staff" else None)
+    await waits.end(tx, settings, wait_id, waiter)
+    return await _detail(tx, settings, wait_id)
+
+
+@router.post("/{wait_id}/cancel")
+async def cancel(
+    wait_id: UUID, staff: Staff, body: CancelRequest, request: Request, key: IdempotencyKey, tx: Transaction
+) -> WaitDetail:
+    """Staff end a wait, and tell the person why."""
+    settings = service_of(request).settings
+    if await key.known(tx) is None:
+        await waits.end(tx, settings, wait_id, "staff", body.reason)
+        await key.keep(tx, {"id": str(wait_id)})
     return await _detail(tx, settings, wait_id)
 
 

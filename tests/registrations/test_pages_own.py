@@ -168,11 +168,10 @@ async def test_what_staff_cancelled_is_told_with_their_reason(instance: Instance
     session = session_state()
     await instance.hear(session)
     mine = (await instance.register(session.id)).json()
-    await instance.client.delete(
-        f"/api/registrations/v1/registrations/{mine['id']}",
-        headers=instance.staff,
-        params={"reason": "Vous étiez inscrite deux fois"},
-    )
+    path = f"/api/registrations/v1/registrations/{mine['id']}/cancel"
+    body = {"reason": "Vous étiez inscrite deux fois"}
+    assert (await instance.client.post(path, headers=bearer(mine), json=body)).status_code == 401
+    await instance.client.post(path, headers=instance.staff, json=body)
 
     said = text_of(await look(instance, mine))
 

@@ -344,6 +344,21 @@ async def test_ending_the_wait_ends_all_its_stops(instance: Instance) -> None:
     assert await causes(instance, wait["id"]) == ["wait_noted", "wait_ended"]
 
 
+async def test_staff_end_a_wait_with_a_reason_that_the_person_is_told(instance: Instance) -> None:
+    await full(instance)
+    wait = await begin(instance)
+    path, body = f"{WAITS}/{wait['id']}/cancel", {"reason": "Vous attendiez deux fois"}
+    assert (await instance.client.post(path, headers=bearer(wait), json=body)).status_code == 401
+    for _ in range(2):
+        ended = await instance.client.post(
+            path, headers=instance.staff | {"Idempotency-Key": "once"}, json=body
+        )
+        assert ended.json()["status"] == "ended"
+    said = [state["causes"][-1] for state in await instance.announced() if state["id"] == wait["id"]]
+    assert [(one["cause"], one["reason"]) for one in said][-1] == ("wait_ended", "Vous attendiez deux fois")
+    assert await causes(instance, wait["id"]) == ["wait_noted", "wait_ended"]
+
+
 async def test_a_wait_whose_last_day_has_passed_is_over_and_its_person_is_told(
     instance: Instance, shift_clock: ShiftClock
 ) -> None:
