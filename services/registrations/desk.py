@@ -22,6 +22,7 @@ from services.registrations.attendance import walk_ins_of
 from services.registrations.desk_choices import nearest, spot_of
 from services.registrations.reached import reach_of_all, unreached
 from services.registrations.registration_view import STATUSES
+from services.registrations.seatbook import SEATED
 from services.registrations.session_view import SessionView
 from services.registrations.signup_choices import seat_kind_label
 from services.registrations.spelling import read_back
@@ -29,7 +30,6 @@ from services.registrations.wait_view import WAIT_STATES, places_of, theme_of
 
 router = APIRouter(prefix="/guichet", include_in_schema=False)
 
-SEATED = ("confirmed", "attended", "absent", "excused")
 OUTCOMES = {
     "attended": _("Venue"),
     "absent": _("Absente"),
