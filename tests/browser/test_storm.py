@@ -174,11 +174,15 @@ async def test_the_storm_calls_off_a_day_and_everybody_is_told_once(storm: Storm
 
 
 async def call_off_the_day(coordinator: Visitor) -> None:
-    await coordinator.goto(f"/coordination/seances/annuler?from={DAY}&to={DAY}")
-    await coordinator.check_page()
-    await press(coordinator, "Continuer avec les séances cochées")
-    # Twelve people, of whom one has two seats.
-    assert "13 personnes seront averties" in await main_text(coordinator)
+    async def everybody_is_counted() -> bool:
+        await coordinator.goto(f"/coordination/seances/annuler?from={DAY}&to={DAY}")
+        await coordinator.check_page()
+        await press(coordinator, "Continuer avec les séances cochées")
+        # Twelve people, of whom one has two seats.
+        return "13 personnes seront averties" in await main_text(coordinator)
+
+    # How many a change would reach is said some seconds after they registered.
+    await eventually(everybody_is_counted)
     await coordinator.tab_to("Pourquoi ? (facultatif)")
     await coordinator.page.keyboard.type(WHY)
     await press(coordinator, "Annuler ces 3 séances")
