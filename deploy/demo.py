@@ -189,7 +189,7 @@ class _Loader:
         await self._insist("PUT", f"{REGISTRATIONS}/sessions/{session_id}/walk-ins", walk_ins, staff=True)
         for person, outcome in zip(people, session.outcomes, strict=True):
             path = f"{REGISTRATIONS}/registrations/{person['id']}/attendance"
-            await self._call("POST", path, {"outcome": outcome}, staff=True)
+            await self._insist("POST", path, {"outcome": outcome}, staff=True)
 
     async def wait(self, person: Person) -> Any:
         """Somebody waits for a seat at any of many sessions."""

@@ -238,6 +238,8 @@ class Instance:
 
 
 def _is_of_kafka_being_away(line: Mapping[str, Any]) -> bool:
+    if line["logger"] == "libs.messaging.kafka.troubles":
+        return True
     by_client = str(line["logger"]).startswith("aiokafka")
     return by_client and any(reason in line["message"] for reason in _KAFKA_AWAY)
 

@@ -199,7 +199,7 @@ async def test_it_loads_once_through_the_public_api(data_dir: Path) -> None:
         pages = [address for name, address in summary.links if "tirage" in name]
         assert len(pages) == 2
         for page in pages:
-            assert "ont la même chance" in (await instance.client.get(page)).text.replace("\u00a0", " ")
+            assert "donne la même chance" in (await instance.client.get(page)).text.replace("\u00a0", " ")
     finally:
         await instance.close()
 
