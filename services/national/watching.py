@@ -48,6 +48,7 @@ class Changes:
         self._every, self._most = every, most
         self._watchers: set[asyncio.Queue[str]] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._last = ""
 
     @property
     def watchers(self) -> int:
@@ -60,10 +61,14 @@ class Changes:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[asyncio.Queue[str]]:
-        """A queue of versions that holds the newest one alone."""
+        """A queue that holds the newest version alone; the first is that of now, or of the last look."""
         news: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
         self._watchers.add(news)
+        if self._looking is not None and self._last:
+            # Who comes later has a page that may be older than the last look.
+            news.put_nowait(self._last)
         if self._looking is None:
+            self._last = ""
             self._looking = asyncio.create_task(self._look(), name="national: changes")
         try:
             yield news
@@ -74,7 +79,6 @@ class Changes:
                 self._looking = None
 
     async def _look(self) -> None:
-        last = ""
         while True:
             try:
                 async with self._database.reading() as session:
@@ -85,9 +89,9 @@ class Changes:
                     raise
                 log.info("Nothing can be seen just now", extra={"data": {"why": type(error).__name__}})
             else:
-                if now != last:
+                if now != self._last:
                     self._tell(now)
-                last = now
+                self._last = now
             await asyncio.sleep(self._every)
 
     def _tell(self, version: str) -> None:

@@ -46,6 +46,14 @@ async def test_watchers_are_told_of_the_newest_alone(land: Land) -> None:
         assert await news.get() != first
 
 
+async def test_who_comes_later_is_told_what_is_now_at_once(land: Land) -> None:
+    changes = Changes(land.database, every=0.01)
+    async with changes.watched() as first:
+        now = await first.get()
+        async with changes.watched() as second:
+            assert second.get_nowait() == now
+
+
 async def test_nobody_watching_is_nobody_looking(land: Land) -> None:
     changes = Changes(land.database, every=0.01)
     async with changes.watched(), changes.watched():
