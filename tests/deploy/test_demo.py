@@ -188,7 +188,7 @@ async def test_it_loads_once_through_the_public_api(data_dir: Path) -> None:
             assert (await instance.client.get(address)).status_code == 200, address
         assert await demo.load(instance.base_url, ADMIN_TOKEN, data_dir, told.append) is None
         assert len(told) == 2
-        await instance.settled()
+        await settled_after_the_quiet(instance)
         sessions = await instance.client.get("/api/events/v1/sessions", params={"limit": 50})
         by_status = {item["title"]: item for item in sessions.json()["items"]}
         offered = by_status["La tablette bien en main"]["seats"]
@@ -222,7 +222,7 @@ async def test_one_that_was_interrupted_goes_on_and_does_nothing_twice(data_dir:
         assert run is not None
         assert (run.id, run.is_done) == (interrupted.id, True)
         made = plan(run.began.astimezone(zone(ZONE)), synthetic_names())
-        await instance.settled()
+        await settled_after_the_quiet(instance)
         sessions = await all_sessions(instance)
         assert len(sessions) == len(made.sessions)
         patient = {person.body["name"] for person in made.waits}
@@ -263,6 +263,13 @@ async def all_sessions(instance: RunningInstance) -> list[dict[str, Any]]:
     }  # fmt: skip
     answer = await instance.client.get("/api/events/v1/sessions", params=query, headers=instance.staff)
     return list(answer.json()["items"])
+
+
+async def settled_after_the_quiet(instance: RunningInstance) -> None:
+    """Who is told of a change is told after a minute without another one: it passes at once."""
+    await instance.settled("lag")
+    await instance.shift_clock("notifications", 90)
+    await instance.settled()
 
 
 async def names_in(instance: RunningInstance, session: dict[str, Any]) -> list[str]:
