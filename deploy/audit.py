@@ -1,5 +1,6 @@
 """`make audit`: the seats of this instance worked out again from the ledger, while it runs."""
 
+import argparse
 import asyncio
 import sys
 import time
@@ -15,6 +16,7 @@ from services.registrations.audit import Report, audit
 
 def main() -> int:
     """The exit code: 0 all agrees, 1 something differs, 2 a setting is bad or nothing is there to read."""
+    argparse.ArgumentParser(prog="python -m deploy.audit", description=__doc__).parse_args()
     try:
         settings = kept_settings(read_settings())
         url = registrations_url(settings)

@@ -5,6 +5,7 @@ SECRET_KEY. The services can then be given the same address without the administ
 before each upgrade: what is there already stays, and the services of the release before go on with it.
 """
 
+import argparse
 import sys
 
 import uvloop
@@ -16,6 +17,7 @@ from libs.web import logs
 
 def main() -> int:
     """The exit code: 0 all is there, 2 a bad setting or a server that can't serve."""
+    argparse.ArgumentParser(prog="python -m deploy.prepare", description=__doc__).parse_args()
     try:
         settings = read_settings()
         logs.configure()

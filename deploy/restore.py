@@ -10,6 +10,7 @@ since the backup must not be taken for news (a mail would go out twice). Only th
 come from other instances, reads them again (docs/decisions/0021).
 """
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,7 @@ Standing = Mapping[Topic, Mapping[str, Message]]
 
 def main() -> int:
     """The exit code: 0 done, 1 the instance runs or can't start, 2 a setting is bad."""
+    argparse.ArgumentParser(prog="python -m deploy.restore", description=__doc__).parse_args()
     try:
         logs.configure()
         read = read_settings()

@@ -1,5 +1,6 @@
 """`python -m deploy.tallies`: the counts that leave this instance made now, while it runs, not tonight."""
 
+import argparse
 import asyncio
 import sys
 
@@ -11,6 +12,7 @@ from services.registrations.tallying import Tallying
 
 def main() -> int:
     """The exit code: 0 counted, 2 a setting is bad or nothing is there to count."""
+    argparse.ArgumentParser(prog="python -m deploy.tallies", description=__doc__).parse_args()
     try:
         settings = kept_settings(read_settings())
         url = registrations_url(settings)
