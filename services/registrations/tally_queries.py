@@ -167,8 +167,8 @@ def _utc(day: date) -> datetime:
 
 # A session's local month is in its facts: no zone is ever named in SQL.
 _STOPS_OF_MONTH = counted_stops(
-    "select wait_id from registration join session on session.id = session_id"
-    " where cast(:month as text) is null or starts_at between :first and :after"
+    "select wait_id from registration join session on session.id = session_id where wait_id is not null"
+    " and (cast(:month as text) is null or starts_at between :first and :after)"
 )
 _HEADS = sa.text(
     f"""
@@ -194,7 +194,9 @@ _HEADS = sa.text(
 _FACTS = sa.text("select id, facts from session where id = any(:ids)").columns(
     sa.column("id", sa.Uuid()), sa.column("facts", JSONB())
 )
-_STOPS_OF_SESSIONS = counted_stops("select wait_id from registration where session_id = any(:ids)")
+_STOPS_OF_SESSIONS = counted_stops(
+    "select wait_id from registration where wait_id is not null and session_id = any(:ids)"
+)
 _PEOPLE = sa.text(
     f"""
     with stop as ({_STOPS_OF_SESSIONS})
